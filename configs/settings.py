@@ -1,0 +1,323 @@
+"""Settings: `base.yaml`, a profile's overlay and `TRADEHITS__…` variables, in rising precedence.
+
+This module is the only reader of configuration files and of the environment. `load_settings` is called at the edges
+(command line, flows, service, Feast's definitions) and the result is passed down.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from market.assets import AssetType
+from market.errors import ConfigError
+
+CONFIG_DIR = Path(__file__).resolve().parent
+REPO_DIR = CONFIG_DIR.parent
+DEFAULT_PROFILE = "sample"
+ENV_PREFIX = "TRADEHITS__"
+
+T = TypeVar("T")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PerAsset(_Section, Generic[T]):
+    """One value for each asset class."""
+
+    stocks: T
+    etf: T
+    crypto: T
+
+    def of(self, asset_type: AssetType) -> T:
+        """The value of one asset class."""
+        return getattr(self, asset_type)  # type: ignore[no-any-return]
+
+
+class DatasetNames(_Section):
+    """The contract's dataset names and the names used on this warehouse."""
+
+    crypto_trading_data: str
+    ml_models: str
+    tradehits: str
+
+
+class WarehouseSettings(_Section):
+    """Engine, names and limits of the warehouse."""
+
+    engine: Literal["duckdb", "bigquery"]
+    project: str
+    datasets: DatasetNames
+    lock_timeout_seconds: float = Field(gt=0)
+    memory_limit: str
+    threads: int = Field(ge=1)
+
+
+class SourceSettings(_Section):
+    """Where an asset class's bars come from."""
+
+    source: Literal["sample", "simulated", "parquet"]
+    paths: tuple[Path, ...] = ()
+
+
+class CalendarNames(_Section):
+    """`exchange_calendars` names of the classes that trade in sessions."""
+
+    stocks: str
+    etf: str
+
+
+class SessionSettings(_Section):
+    """When a daily bar is known."""
+
+    calendars: CalendarNames
+    publication_delay_minutes: int = Field(ge=0)
+
+
+class IndicatorSettings(_Section):
+    """Which indicator variant is computed; mixing them is an error."""
+
+    variant: Literal["wilder", "vendor"]
+
+
+class SimulationSettings(_Section):
+    """The simulated market of the `simulated` source; `end` None means yesterday (UTC)."""
+
+    seed: int
+    start: date
+    end: date | None
+    planted_symbols: int = Field(ge=0)
+    noise_symbols: int = Field(ge=0)
+
+
+class SplitSettings(_Section):
+    """Last dates (inclusive) of TRAIN and TEST."""
+
+    train_end: date
+    test_end: date
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SplitSettings:
+        if self.test_end <= self.train_end:
+            raise ValueError(f"test_end {self.test_end} must lie after train_end {self.train_end}")
+        return self
+
+
+class XGBoostSettings(_Section):
+    """Booster parameters, named as XGBoost names them."""
+
+    learning_rate: float = Field(gt=0, le=1)
+    max_depth: int = Field(ge=1, le=16)
+    min_child_weight: float = Field(ge=0)
+    subsample: float = Field(gt=0, le=1)
+    colsample_bytree: float = Field(gt=0, le=1)
+    reg_lambda: float = Field(ge=0)
+
+
+class TrainingSettings(_Section):
+    """Folds, early stopping and the booster."""
+
+    feature_service: Literal["default", "reference", "validated_16"]
+    retrain: Literal["weekly", "monthly", "quarterly", "yearly"]
+    window: Literal["expanding", "rolling"]
+    rolling_years: int = Field(ge=1)
+    embargo_days: int = Field(ge=0)
+    burn_in_years: int = Field(ge=0)
+    min_train_rows: int = Field(ge=1)
+    early_stopping_share: float = Field(gt=0, lt=0.5)
+    early_stopping_rounds: int = Field(ge=1)
+    max_trees: int = Field(ge=1)
+    threads: int = Field(ge=1)
+    seed: int
+    xgboost: XGBoostSettings
+
+
+class EvaluationSettings(_Section):
+    """Block bootstrap by date behind every accuracy interval."""
+
+    bootstrap_samples: int = Field(ge=100)
+    bootstrap_block_days: int = Field(ge=1)
+    bootstrap_seed: int
+
+
+class AuditSettings(_Section):
+    """How many cuts the truncation check samples."""
+
+    truncation_symbols: int = Field(ge=1)
+    truncation_cuts: int = Field(ge=1)
+    seed: int
+
+
+class ThresholdSettings(_Section):
+    """Probabilities that make a signal and its confidence; `high` and `medium` mirror around 1/2."""
+
+    buy: float = Field(gt=0.5, le=1)
+    sell: float = Field(ge=0, lt=0.5)
+    high: float = Field(gt=0.5, le=1)
+    medium: float = Field(gt=0.5, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ThresholdSettings:
+        if self.medium > self.high:
+            raise ValueError(f"medium {self.medium} must not be above high {self.high}")
+        return self
+
+
+class MonitoringSettings(_Section):
+    """Minimum counts and the accuracy-drift thresholds that views and alerts read."""
+
+    min_live_predictions: int = Field(ge=1)
+    drift_warning_ratio: float = Field(gt=0, lt=1)
+    drift_critical_ratio: float = Field(gt=0, lt=1)
+
+
+class FeastSettings(_Section):
+    """Feast's time to live of a feature row in point-in-time joins."""
+
+    ttl_days: int = Field(ge=1)
+
+
+class Paths(_Section):
+    """Everything generated lies here; `state` is precious, `cache` can be deleted, MLflow's store is state."""
+
+    home: Path
+    state: Path
+    cache: Path
+    reports: Path
+    mlruns: Path
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The embedded warehouse."""
+        return self.state / "warehouse.duckdb"
+
+    @property
+    def summary_file(self) -> Path:
+        """The newest run's summary."""
+        return self.home / "summary.json"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """MLflow's tracking and registry address."""
+        return f"sqlite:///{self.mlruns / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> str:
+        """MLflow's artifact root."""
+        return (self.mlruns / "artifacts").as_uri()
+
+
+class Settings(BaseSettings):
+    """All settings of one profile; build it with `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter="__", nested_model_default_partial_update=False
+    )
+
+    profile: str
+    paths: Paths
+    warehouse: WarehouseSettings
+    sources: PerAsset[SourceSettings | None]
+    clock: PerAsset[Literal["wall", "end_of_data"] | AwareDatetime]
+    sessions: SessionSettings
+    indicators: IndicatorSettings
+    simulation: SimulationSettings
+    splits: PerAsset[SplitSettings]
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+    audit: AuditSettings
+    thresholds: PerAsset[ThresholdSettings]
+    monitoring: MonitoringSettings
+    feast: FeastSettings
+
+    @field_validator("clock")
+    @classmethod
+    def _instants_are_utc(cls, clock: PerAsset[Any]) -> PerAsset[Any]:
+        values = {
+            name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in iter(clock)
+        }
+        return clock.model_copy(update=values)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment over overlay over base; profile and paths come in as arguments."""
+        profile = init_settings().get("profile", DEFAULT_PROFILE)
+        overlay = YamlConfigSettingsSource(settings_cls, yaml_file=CONFIG_DIR / f"{profile}.yaml")
+        base = YamlConfigSettingsSource(settings_cls, yaml_file=CONFIG_DIR / "base.yaml")
+        return (init_settings, env_settings, overlay, base)
+
+
+def load_settings(profile: str | None = None) -> Settings:
+    """Read the settings of a profile.
+
+    Args:
+        profile: Name of a file in `configs/`; default `TRADEHITS_PROFILE`, else `sample`.
+
+    Raises:
+        ConfigError: For an unknown profile, an unknown key or a bad value; the key is named.
+    """
+    name = profile or os.environ.get("TRADEHITS_PROFILE") or DEFAULT_PROFILE
+    known = sorted(path.stem for path in CONFIG_DIR.glob("*.yaml") if path.stem != "base")
+    if name not in known:
+        raise ConfigError(f"unknown profile '{name}'", remedy=f"one of {', '.join(known)}, or add configs/{name}.yaml")
+    _refuse_unknown_variables(os.environ)
+    try:
+        return Settings(profile=name, paths=_paths(name, os.environ))  # type: ignore[call-arg]
+    except ValidationError as error:
+        details = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(
+            f"settings of profile '{name}': {details}", remedy="mend configs/*.yaml or the TRADEHITS__… variable"
+        ) from error
+
+
+def _paths(profile: str, environ: Mapping[str, str]) -> Paths:
+    given = environ.get("TRADEHITS_HOME")
+    root = Path(given).expanduser().resolve() if given else REPO_DIR / ".tradehits"
+    home = root / profile
+    return Paths(
+        home=home,
+        state=home / "state",
+        cache=home / "cache",
+        reports=home / "reports",
+        mlruns=home / "state" / "mlruns" if given else REPO_DIR / "mlruns" / profile,
+    )
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    """pydantic-settings ignores variables that match no field; a typing error must not pass in silence."""
+    for variable in sorted(environ):
+        if not variable.upper().startswith(ENV_PREFIX):
+            continue
+        model: Any = Settings
+        for part in variable[len(ENV_PREFIX) :].lower().split("__"):
+            fields = getattr(model, "model_fields", None)
+            if fields is None or part not in fields or part in ("profile", "paths"):
+                near = difflib.get_close_matches(part, list(fields or ()), n=3)
+                hint = f"did you mean {', '.join(near)}?" if near else f"known here: {', '.join(fields or ()) or 'nothing'}"
+                raise ConfigError(f"unknown setting {variable}: no key '{part}'", remedy=hint)
+            model = _model_of(fields[part].annotation)
+
+
+def _model_of(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if isinstance(argument, type) and issubclass(argument, BaseModel):
+            return argument
+    return None

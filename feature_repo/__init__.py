@@ -1,0 +1,1 @@
+"""Feast: entities, feature views, services, and the point-in-time reads that training and inference share."""

@@ -1,0 +1,142 @@
+"""The errors of TradeHits.
+
+Every error says what is wrong and what to do about it::
+
+    TradeHitsError
+    ├── ConfigError                an unknown key, a bad value, a missing secret
+    ├── SourceError                a source cannot be read or does not exist
+    │   └── BadBarsError           rows of a source break a rule: names file, row and column
+    ├── WarehouseError
+    │   ├── QueryError             the engine refused a statement
+    │   │   ├── UnsupportedSqlError    GoogleSQL that the engine would answer differently
+    │   │   └── NotReadOnlyError       a write where only reads are allowed
+    │   ├── SchemaError            rows and table disagree on columns or types
+    │   ├── DuplicateKeyError      a write would leave two rows with one key
+    │   └── WarehouseLockedError   another process holds the lock for longer than the timeout
+    ├── FeatureError
+    │   ├── MixedVariantError      two indicator variants in one place
+    │   └── StaleFeaturesError     the newest features are older than allowed
+    ├── UnknownSymbolError         a symbol nobody ingested
+    ├── TrainingError
+    │   └── NotEnoughDataError     too few rows, classes or dates to train or test on
+    ├── IntegrityError             a check found hindsight, duplicates or a broken time rule
+    └── RegistryError
+        └── NoChampionError        nothing was promoted for this asset class yet
+"""
+
+from __future__ import annotations
+
+
+class TradeHitsError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        message: What is wrong, naming the field, file, row or table.
+        remedy: What the reader can do about it; shown on its own line.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        """Keep message and remedy apart so that a command line or an API can show both."""
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """Message, and the remedy on a second line when there is one."""
+        return f"{self.message}\n  remedy: {self.remedy}" if self.remedy else self.message
+
+
+class ConfigError(TradeHitsError):
+    """An unknown key, a bad value or a missing secret."""
+
+
+class SourceError(TradeHitsError):
+    """A source cannot be read or does not exist."""
+
+
+class BadBarsError(SourceError):
+    """Rows of a source break a rule.
+
+    Args:
+        message: What is wrong.
+        file: The file or source it was read from.
+        row: The first offending row, counted from 1 in the source's own order (None when it is about the whole file).
+        column: The offending column, if one.
+        remedy: What to do.
+    """
+
+    def __init__(
+        self, message: str, *, file: str = "", row: int | None = None, column: str = "", remedy: str = ""
+    ) -> None:
+        """Prefix the message with the place, so that every handler names it."""
+        place = ", ".join(
+            part for part in (file, f"row {row}" if row is not None else "", f"column '{column}'" if column else "") if part
+        )
+        super().__init__(f"{place}: {message}" if place else message, remedy=remedy)
+        self.file = file
+        self.row = row
+        self.column = column
+
+
+class WarehouseError(TradeHitsError):
+    """The warehouse could not do what was asked."""
+
+
+class QueryError(WarehouseError):
+    """The engine refused a statement."""
+
+
+class UnsupportedSqlError(QueryError):
+    """GoogleSQL that the embedded engine would answer differently; the construct is named."""
+
+
+class NotReadOnlyError(QueryError):
+    """A statement that writes, where only reads are allowed."""
+
+
+class SchemaError(WarehouseError):
+    """Rows and table disagree on columns or types."""
+
+
+class DuplicateKeyError(WarehouseError):
+    """A write would leave two rows with one key."""
+
+
+class WarehouseLockedError(WarehouseError):
+    """Another process holds the warehouse for longer than the timeout."""
+
+
+class FeatureError(TradeHitsError):
+    """Features cannot be built or read."""
+
+
+class MixedVariantError(FeatureError):
+    """Two indicator variants would meet in one table, model or prediction."""
+
+
+class StaleFeaturesError(FeatureError):
+    """The newest features are older than allowed."""
+
+
+class UnknownSymbolError(TradeHitsError):
+    """A symbol nobody ingested."""
+
+
+class TrainingError(TradeHitsError):
+    """Training cannot go on."""
+
+
+class NotEnoughDataError(TrainingError):
+    """Too few rows, classes or dates to train or test on."""
+
+
+class IntegrityError(TradeHitsError):
+    """A check found hindsight, duplicates or a broken time rule; nothing is published."""
+
+
+class RegistryError(TradeHitsError):
+    """The model registry could not do what was asked."""
+
+
+class NoChampionError(RegistryError):
+    """Nothing was promoted for this asset class yet."""

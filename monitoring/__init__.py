@@ -1,0 +1,1 @@
+"""Performance, drift and alerts."""

@@ -1,0 +1,1 @@
+"""The only door to tables: GoogleSQL in, Arrow out, on DuckDB or BigQuery."""
