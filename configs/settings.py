@@ -16,6 +16,8 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from configs.checks import CheckSettings
+from configs.sources import SourceSettings
 from market.assets import AssetType
 from market.errors import ConfigError
 
@@ -62,18 +64,15 @@ class WarehouseSettings(_Section):
     threads: int = Field(ge=1)
 
 
-class SourceSettings(_Section):
-    """Where an asset class's bars come from."""
-
-    source: Literal["sample", "simulated", "parquet"]
-    paths: tuple[Path, ...] = ()
-
-
 class CalendarNames(_Section):
     """`exchange_calendars` names of the classes that trade in sessions."""
 
     stocks: str
     etf: str
+
+    def by_asset_type(self) -> dict[AssetType, str]:
+        """Calendar name of each class that has one."""
+        return {"stocks": self.stocks, "etf": self.etf}
 
 
 class SessionSettings(_Section):
@@ -81,6 +80,31 @@ class SessionSettings(_Section):
 
     calendars: CalendarNames
     publication_delay_minutes: int = Field(ge=0)
+
+
+class RenameSettings(_Section):
+    """A symbol that trades as `new` since `first_session`; bars of `old` before that belong to `new`."""
+
+    asset_type: AssetType
+    old: str
+    new: str
+    first_session: date
+
+
+class ListingSettings(_Section):
+    """The last session of a symbol that was delisted, or the first one of a symbol that came back."""
+
+    asset_type: AssetType
+    symbol: str
+    session: date
+
+
+class SymbolSettings(_Section):
+    """What is known about symbols, and no bar says."""
+
+    renamed: tuple[RenameSettings, ...] = ()
+    delisted: tuple[ListingSettings, ...] = ()
+    relisted: tuple[ListingSettings, ...] = ()
 
 
 class IndicatorSettings(_Section):
@@ -220,7 +244,11 @@ class Settings(BaseSettings):
     """All settings of one profile; build it with `load_settings`."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter="__", nested_model_default_partial_update=False
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=False,
     )
 
     profile: str
@@ -229,6 +257,8 @@ class Settings(BaseSettings):
     sources: PerAsset[SourceSettings | None]
     clock: PerAsset[Literal["wall", "end_of_data"] | AwareDatetime]
     sessions: SessionSettings
+    checks: CheckSettings
+    symbols: SymbolSettings
     indicators: IndicatorSettings
     simulation: SimulationSettings
     splits: PerAsset[SplitSettings]
@@ -242,9 +272,7 @@ class Settings(BaseSettings):
     @field_validator("clock")
     @classmethod
     def _instants_are_utc(cls, clock: PerAsset[Any]) -> PerAsset[Any]:
-        values = {
-            name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in iter(clock)
-        }
+        values = {name: value.astimezone(UTC) if isinstance(value, datetime) else value for name, value in iter(clock)}
         return clock.model_copy(update=values)
 
     @classmethod
@@ -286,6 +314,12 @@ def load_settings(profile: str | None = None) -> Settings:
         ) from error
 
 
+def prefect_may_be_configured() -> bool:
+    """Whether anything names a Prefect server: the variable itself, or a file of Prefect's profiles."""
+    profiles = os.environ.get("PREFECT_PROFILES_PATH", "~/.prefect/profiles.toml")
+    return bool(os.environ.get("PREFECT_API_URL")) or Path(profiles).expanduser().exists()
+
+
 def _paths(profile: str, environ: Mapping[str, str]) -> Paths:
     given = environ.get("TRADEHITS_HOME")
     root = Path(given).expanduser().resolve() if given else REPO_DIR / ".tradehits"
@@ -304,20 +338,18 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
     for variable in sorted(environ):
         if not variable.upper().startswith(ENV_PREFIX):
             continue
-        model: Any = Settings
+        models: list[type[BaseModel]] = [Settings]
         for part in variable[len(ENV_PREFIX) :].lower().split("__"):
-            fields = getattr(model, "model_fields", None)
-            if fields is None or part not in fields or part in ("profile", "paths"):
-                near = difflib.get_close_matches(part, list(fields or ()), n=3)
-                hint = f"did you mean {', '.join(near)}?" if near else f"known here: {', '.join(fields or ()) or 'nothing'}"
+            fields = {name: field for model in models for name, field in model.model_fields.items()}
+            if part not in fields or (models == [Settings] and part in ("profile", "paths")):
+                near = difflib.get_close_matches(part, list(fields), n=3)
+                hint = f"did you mean {', '.join(near)}?" if near else f"known here: {', '.join(fields) or 'nothing'}"
                 raise ConfigError(f"unknown setting {variable}: no key '{part}'", remedy=hint)
-            model = _model_of(fields[part].annotation)
+            models = _models_in(fields[part].annotation)
 
 
-def _model_of(annotation: Any) -> Any:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a value of this type may be: several where a source's options stand."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        if isinstance(argument, type) and issubclass(argument, BaseModel):
-            return argument
-    return None
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]
