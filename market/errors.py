@@ -6,6 +6,7 @@ Every error says what is wrong and what to do about it::
     ├── ConfigError                an unknown key, a bad value, a missing secret
     ├── SourceError                a source cannot be read or does not exist
     │   └── BadBarsError           rows of a source break a rule: names file, row and column
+    │       └── RejectedShareError more rows than allowed were rejected: counts them by rule
     ├── WarehouseError
     │   ├── QueryError             the engine refused a statement
     │   │   ├── UnsupportedSqlError    GoogleSQL that the engine would answer differently
@@ -16,6 +17,8 @@ Every error says what is wrong and what to do about it::
     ├── FeatureError
     │   ├── MixedVariantError      two indicator variants in one place
     │   └── StaleFeaturesError     the newest features are older than allowed
+    ├── SignalError                a probability, threshold or price from which no signal can be made
+    ├── MetricError                values for which a metric or statistic is not defined
     ├── UnknownSymbolError         a symbol nobody ingested
     ├── TrainingError
     │   └── NotEnoughDataError     too few rows, classes or dates to train or test on
@@ -70,12 +73,18 @@ class BadBarsError(SourceError):
     ) -> None:
         """Prefix the message with the place, so that every handler names it."""
         place = ", ".join(
-            part for part in (file, f"row {row}" if row is not None else "", f"column '{column}'" if column else "") if part
+            part
+            for part in (file, f"row {row}" if row is not None else "", f"column '{column}'" if column else "")
+            if part
         )
         super().__init__(f"{place}: {message}" if place else message, remedy=remedy)
         self.file = file
         self.row = row
         self.column = column
+
+
+class RejectedShareError(BadBarsError):
+    """More rows of a source than allowed were rejected; nothing is stored."""
 
 
 class WarehouseError(TradeHitsError):
@@ -116,6 +125,14 @@ class MixedVariantError(FeatureError):
 
 class StaleFeaturesError(FeatureError):
     """The newest features are older than allowed."""
+
+
+class SignalError(TradeHitsError):
+    """A probability, threshold or price from which no signal can be made."""
+
+
+class MetricError(TradeHitsError):
+    """Values for which a metric or statistic is not defined."""
 
 
 class UnknownSymbolError(TradeHitsError):
