@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import pyarrow as pa
 
 Mode = Literal["append", "merge", "replace"]
-Rows = pa.Table | pa.RecordBatchReader | Path
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader | Path
 
 
 @dataclass(frozen=True)
