@@ -1,0 +1,118 @@
+"""Parquet copies of the feature table for Feast, so that its readers never open the warehouse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import ReadWriteLock, Timeout
+
+from configs.settings import Settings
+from feature_repo.services import FEATURE_VIEW, KEYS, LABEL_VIEW, LABELS
+from market.errors import FeatureError
+from warehouse.warehouse import ReadConnection
+
+# The event timestamp once more, as a value: Feast's SQLite store keeps event timestamps in the writer's local time.
+KNOWN_AT = "bar_known_at AS known_at"
+_TABLE = "`ml_models.walk_forward_features_v2`"
+_ORDER = "ORDER BY asset_type, symbol, datetime"
+_LABELS = ", ".join(LABELS)
+_QUERIES = {
+    FEATURE_VIEW: f"SELECT * EXCEPT ({_LABELS}), {KNOWN_AT} FROM {_TABLE} {_ORDER}",
+    LABEL_VIEW: f"SELECT {', '.join(KEYS)}, {_LABELS}, created_timestamp FROM {_TABLE} {_ORDER}",
+}
+
+
+@dataclass(frozen=True)
+class FeastFiles:
+    """Feast's state on this machine."""
+
+    directory: Path
+
+    @property
+    def registry(self) -> Path:
+        """The SQL registry."""
+        return self.directory / "registry.db"
+
+    @property
+    def online(self) -> Path:
+        """The SQLite online store."""
+        return self.directory / "online.db"
+
+    def parquet(self, view: str) -> Path:
+        """The published copy behind a view."""
+        return self.directory / f"{view}.parquet"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What readers of Feast see now: so many bars, each with its features and its label."""
+
+    rows: int
+
+
+def feast_files(settings: Settings) -> FeastFiles:
+    """Where a profile keeps Feast's state."""
+    return FeastFiles(settings.paths.state / "feast")
+
+
+def publish(read: ReadConnection, settings: Settings) -> Published:
+    """Copy features and labels to the parquet files that Feast reads.
+
+    Both files are written aside and put in place together while no reader is in the middle of one, so that readers see
+    one build of the table.
+
+    Raises:
+        FeatureError: Readers held the files for longer than the warehouse's lock timeout.
+    """
+    files = feast_files(settings)
+    files.directory.mkdir(parents=True, exist_ok=True)
+    staged = {view: files.directory / f".{view}.{os.getpid()}.parquet" for view in _QUERIES}
+    try:
+        rows = {view: read.export_parquet(_QUERIES[view], path) for view, path in staged.items()}
+        with _locked(settings, "write"):
+            for view, path in staged.items():
+                path.replace(files.parquet(view))
+    finally:
+        for path in staged.values():
+            path.unlink(missing_ok=True)
+    return Published(rows=rows[FEATURE_VIEW])
+
+
+@contextmanager
+def published_files(settings: Settings) -> Iterator[FeastFiles]:
+    """Hold the published files still while they are read.
+
+    Raises:
+        FeatureError: Nothing was published yet, or a publication took longer than the warehouse's lock timeout.
+    """
+    files = feast_files(settings)
+    missing = [view for view in _QUERIES if not files.parquet(view).exists()]
+    if missing and settings.warehouse.engine == "duckdb":
+        raise FeatureError(f"no published {missing[0]} in {files.directory}", remedy="run `tradehits features` first")
+    with _locked(settings, "read"):
+        yield files
+
+
+@contextmanager
+def _locked(settings: Settings, mode: Literal["read", "write"]) -> Iterator[None]:
+    """DuckDB opens a parquet file more than once in a query: a rename in between would mix two builds."""
+    directory = feast_files(settings).directory
+    directory.mkdir(parents=True, exist_ok=True)
+    timeout = settings.warehouse.lock_timeout_seconds
+    # Not a singleton: each thread waits for itself instead of failing on another thread's hold.
+    lock = ReadWriteLock(directory / "published.lock", timeout=timeout, is_singleton=False)
+    with closing(lock):
+        try:
+            held = lock.acquire_read() if mode == "read" else lock.acquire_write()
+        except Timeout as error:
+            raise FeatureError(
+                f"the published features were in use for {timeout:g} s",
+                remedy="look for a reader or publisher that hangs",
+            ) from error
+        with held:
+            yield
