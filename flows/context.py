@@ -1,0 +1,62 @@
+"""What every flow needs, wired once at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from configs.settings import Settings
+from flows.prefecting import Tasks
+from flows.progress import Reporter
+from market.errors import WarehouseLockedError
+
+if TYPE_CHECKING:
+    from warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Context:
+    """Settings, warehouse, progress and the way steps are run."""
+
+    settings: Settings
+    warehouse: Warehouse
+    reporter: Reporter
+    tasks: Tasks
+
+
+def open_context(settings: Settings, reporter: Reporter, tasks: Tasks) -> Context:
+    """Open the warehouse, with every table and view in place."""
+    from warehouse.engines import open_warehouse
+
+    warehouse = open_warehouse(settings)
+    warehouse.ensure_schema()
+    return Context(settings, warehouse, reporter, tasks)
+
+
+@contextmanager
+def exclusive(settings: Settings) -> Iterator[None]:
+    """Hold the profile's pipeline lock: writing flows of one profile run one after the other.
+
+    The warehouse lock protects single writes; a flow reads, computes and writes, and two of them must not interleave.
+
+    Raises:
+        WarehouseLockedError: Another flow holds it for longer than `warehouse.lock_timeout_seconds`.
+    """
+    settings.paths.state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.paths.state / "pipeline.lock")
+    try:
+        lock.acquire(timeout=settings.warehouse.lock_timeout_seconds)
+    except Timeout as error:
+        raise WarehouseLockedError(
+            f"another command of profile '{settings.profile}' has been writing for "
+            f"{settings.warehouse.lock_timeout_seconds:.0f} s ({lock.lock_file})",
+            remedy="wait for it to end, or raise warehouse.lock_timeout_seconds",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,144 @@
+"""Walk-forward training of one or several asset classes, from Feast to a registered model and its published record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from flows.context import Context
+from market.assets import AssetType
+from market.errors import TrainingError
+from market.signals import Thresholds
+from registry.models import ModelRegistry
+from registry.provenance import snapshot_tags
+from registry.store import RunStore
+from training.audit import CheckResult, audit_run, require_passed
+from training.dataset import load_dataset
+from training.evaluate import OracleReport, SplitReport, evaluate_oracle, evaluate_splits
+from training.promotion import promote, published_record
+from training.tracking import log_training, make_bundle, register
+from training.walk_forward import run_walk_forward
+from warehouse.features import stored_asset_types
+from warehouse.ingest import stored_sources
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
+
+SIMULATED = "simulated"
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a training run of one asset class found and what became of it.
+
+    Attributes:
+        status: `champion` when it was promoted, `challenger` when another champion stands.
+        sources: Sources of its bars; `simulated` among them marks simulated data.
+    """
+
+    asset_type: AssetType
+    status: str
+    model_version: str
+    champion_version: str | None
+    run_id: str
+    sources: tuple[str, ...]
+    symbols: int
+    bars: int
+    folds: int
+    trees: int
+    trained_through: str
+    splits: tuple[SplitReport, ...]
+    oracle: OracleReport | None
+    checks: tuple[CheckResult, ...]
+    data_hash: str
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any of its bars were drawn, not traded."""
+        return SIMULATED in self.sources
+
+
+def train(context: Context, asset_types: Sequence[AssetType] = ()) -> list[TrainReport]:
+    """Train asset classes (all with bars by default) under one MLflow parent run.
+
+    Raises:
+        TrainingError: There is nothing to train on.
+        IntegrityError: A check failed; the run is kept, nothing of it is published.
+    """
+    chosen = list(asset_types) or stored_asset_types(context.warehouse)
+    if not chosen:
+        raise TrainingError(
+            "there are no bars to train on", remedy="run `tradehits ingest` and `tradehits features` first"
+        )
+    with context.reporter.step("open MLflow"):
+        store = RunStore(context.settings)
+    registry = ModelRegistry(store)
+    tags = {**snapshot_tags(), "profile": context.settings.profile}
+    with store.start_run("walk-forward", tags=tags) as parent:
+        return [
+            context.tasks.run(f"train-{name}", _train_class, context, store, registry, parent, name) for name in chosen
+        ]
+
+
+def _train_class(
+    context: Context, store: RunStore, registry: ModelRegistry, parent: str, asset_type: AssetType
+) -> TrainReport:
+    settings, warehouse = context.settings, context.warehouse
+    sources = stored_sources(warehouse)[asset_type]
+    data = "simulated" if SIMULATED in sources else "real"
+    with store.start_run(
+        asset_type, parent=parent, tags={**snapshot_tags(), "asset_type": asset_type, "data": data}
+    ) as run_id:
+        with context.reporter.step(f"{asset_type}: read features from Feast"):
+            dataset = load_dataset(settings, asset_type)
+        with context.reporter.step(f"{asset_type}: walk-forward") as advance:
+            walk_forward = run_walk_forward(dataset, settings, advance)
+        with context.reporter.step(f"{asset_type}: check and evaluate"):
+            checks = audit_run(warehouse, settings, dataset, walk_forward)
+            thresholds = Thresholds(**settings.thresholds.of(asset_type).model_dump())
+            splits = evaluate_splits(walk_forward.predictions, thresholds, settings.evaluation)
+            oracle = _oracle(context, dataset, walk_forward.predictions) if SIMULATED in sources else None
+        with context.reporter.step(f"{asset_type}: log run and register"):
+            log_training(store, run_id, settings, dataset, walk_forward, splits, oracle, checks, sources)
+            require_passed(checks)
+            bundle = make_bundle(settings, run_id, dataset, walk_forward)
+            model_version = register(registry, run_id, bundle, dataset.matrix[-5:])
+        status = "challenger"
+        if registry.champion_version(asset_type) is None:
+            with context.reporter.step(f"{asset_type}: publish record"):
+                record = published_record(
+                    warehouse, asset_type, walk_forward.predictions, run_id=run_id, model_version=model_version
+                )
+                promote(
+                    warehouse, registry, asset_type, record, by="ml_pipeline", why="first model that passed the checks"
+                )
+            status = "champion"
+        store.set_tags(run_id, {"model_version": model_version, "status": status})
+    return TrainReport(
+        asset_type=asset_type,
+        status=status,
+        model_version=model_version,
+        champion_version=registry.champion_version(asset_type),
+        run_id=run_id,
+        sources=sources,
+        symbols=dataset.keys["symbol"].n_unique(),
+        bars=dataset.rows,
+        folds=len(walk_forward.folds),
+        trees=walk_forward.final.trees,
+        trained_through=bundle.info.trained_through.isoformat(),
+        splits=tuple(splits),
+        oracle=oracle,
+        checks=tuple(checks),
+        data_hash=dataset.content_hash,
+    )
+
+
+def _oracle(context: Context, dataset: Dataset, predictions: pl.DataFrame) -> OracleReport | None:
+    from warehouse.clock import wall_clock
+    from warehouse.sources.simulated import SimulatedSource
+
+    source = SimulatedSource(context.settings, now=wall_clock())
+    return evaluate_oracle(predictions, source.oracle(dataset.asset_type))

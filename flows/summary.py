@@ -1,0 +1,83 @@
+"""The run's summary as JSON: no accuracy without its base rate and interval."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.settings import Settings
+
+if TYPE_CHECKING:
+    from flows.retrain import TrainReport
+
+Summary = dict[str, Any]
+
+
+def summarise(settings: Settings, reports: Sequence[TrainReport], *, seconds: float) -> Summary:
+    """Everything the run found, ready for JSON."""
+    from warehouse.clock import wall_clock
+
+    return {
+        "profile": settings.profile,
+        "created_at": wall_clock().isoformat(),
+        "seconds": round(seconds, 1),
+        "indicator_variant": settings.indicators.variant,
+        "feature_service": settings.training.feature_service,
+        "retrain": settings.training.retrain,
+        "asset_classes": {report.asset_type: _asset_class(settings, report) for report in reports},
+        "open_next": open_next(settings),
+    }
+
+
+def _asset_class(settings: Settings, report: TrainReport) -> dict[str, Any]:
+    values = asdict(report)
+    splits = {split["data_split"]: split for split in values.pop("splits")}
+    checks = values.pop("checks")
+    thresholds = settings.thresholds.of(report.asset_type)
+    signals = [split.signals["BUY"] + split.signals["SELL"] for split in report.splits if split.data_split != "TRAIN"]
+    note = (
+        ""
+        if sum(signals)
+        else f"no BUY or SELL at {thresholds.buy:.2f}/{thresholds.sell:.2f}: a valid answer, not a fault"
+    )
+    return {
+        **values,
+        "data": "simulated" if report.is_simulated else "real",
+        "splits": splits,
+        "checks": {
+            "passed": sum(c["status"] == "passed" for c in checks),
+            "failed": sum(c["status"] == "failed" for c in checks),
+        },
+        "note": note,
+    }
+
+
+def open_next(settings: Settings) -> dict[str, str]:
+    """What to look at next, as lines to paste."""
+    profile = "" if settings.profile == "sample" else f" --profile {settings.profile}"
+    return {
+        "mlflow": f"{_command('mlflow')} ui --backend-store-uri {settings.paths.mlflow_uri} --workers 1",
+        "sql": f'{_command("tradehits")} sql{profile} "SELECT * FROM ml_models.v_pipeline_status"',
+        "summary": str(settings.paths.summary_file),
+    }
+
+
+def _command(name: str) -> str:
+    """A command of this environment, as it can be typed from the current folder."""
+    import sys
+
+    path = Path(sys.executable).parent / name
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def write_summary(settings: Settings, summary: Summary) -> None:
+    """Store the summary whole: a reader sees the old file or the new one."""
+    target = settings.paths.summary_file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = target.with_suffix(f".{os.getpid()}.tmp")
+    staged.write_text(json.dumps(summary, indent=2, default=str, allow_nan=False) + "\n", encoding="utf-8")
+    staged.replace(target)
