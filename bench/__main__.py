@@ -1,0 +1,57 @@
+"""Run benchmarks, print a table and keep the rows in `bench/results.json`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import features, indicators, ingest_incremental
+from bench.measure import Comparison
+
+RESULTS = Path(__file__).parent / "results.json"
+BENCHMARKS: dict[str, Callable[[str], Iterator[Comparison]]] = {
+    module.NAME: module.run for module in (indicators, features, ingest_incremental)
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=sorted(BENCHMARKS), help="one benchmark; all without it")
+    parser.add_argument("--size", choices=("small", "full"), default="full")
+    given = parser.parse_args()
+    console = Console(width=150)
+    console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    rows = []
+    for name in [given.only] if given.only else BENCHMARKS:
+        for comparison in BENCHMARKS[name](given.size):
+            rows.append(comparison.as_row())
+            keep(rows[-1])
+    console.print(table(rows))
+
+
+def keep(row: dict[str, str | float]) -> None:
+    """Put a row in the place of the earlier one of the same benchmark, size and peer."""
+    stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    identity = ("name", "size", "peer")
+    others = [one for one in stored if any(one[key] != row[key] for key in identity)]
+    rows = sorted([*others, row], key=lambda one: [str(one[key]) for key in identity])
+    RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def table(rows: list[dict[str, str | float]]) -> Table:
+    shown = Table()
+    for title in rows[0]:
+        shown.add_column(title.replace("_", " "), justify="left" if title in ("name", "size", "peer") else "right")
+    for row in rows:
+        shown.add_row(*(value if isinstance(value, str) else f"{value:,.3g}" for value in row.values()))
+    return shown
+
+
+if __name__ == "__main__":
+    main()
