@@ -64,6 +64,7 @@ def day_seconds(folder: Path, symbols: int, is_full: bool) -> float:
 
     from bench.bars import random_bars
     from bench.warehouses import open_at, settings
+    from market.indicators import add_indicators
     from warehouse import clean
     from warehouse.features import build_features
     from warehouse.ingest import ingest_asset_type
@@ -72,6 +73,7 @@ def day_seconds(folder: Path, symbols: int, is_full: bool) -> float:
         clean.FULL_SHARE = 0.0
     day = random_bars(symbols, LENGTH).filter(pl.col("datetime") == pl.col("datetime").max())
     warehouse = open_at(folder)
+    add_indicators(random_bars(2, 300), "wilder")  # loads the compiled kernels
     start = time.perf_counter()
     ingest_asset_type(warehouse, settings(), day, source="bench")
     build_features(warehouse, settings(), ["crypto"])

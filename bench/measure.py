@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+import os
 import resource
 import sys
 import time
@@ -58,6 +59,7 @@ def measured(work: Callable[..., float], *arguments: Any) -> Measure:
     Raises:
         RuntimeError: The process failed; its traceback stands on standard error.
     """
+    os.sync()  # or the first transaction waits until what came before (a copied warehouse) is on disk
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(theirs, work, arguments))

@@ -87,7 +87,7 @@ def build_features(warehouse: Warehouse, settings: Settings, asset_types: Sequen
     for asset_type, plan in plans.items():
         if plan.is_full or plan.work.height:
             warehouse.write(_writes(settings, asset_type, plan, definitions[asset_type]))
-    # Last, and apart: the embedded engine settles a large transaction's rows with the write that follows it.
+    # Last, and apart: the embedded engine rearranges the rows of a large transaction with the write that follows it.
     warehouse.write([configured])
     counted = warehouse.query(
         f"SELECT asset_type, COUNT(*) AS n, COUNT(DISTINCT symbol) AS symbols, MAX(datetime) AS newest "
