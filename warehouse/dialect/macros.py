@@ -83,8 +83,15 @@ _BODIES = {
     "safe_divide(a, b)": "CASE WHEN b <> 0 THEN a / b END",
     "finite(x)": "CASE WHEN isfinite(x) OR x IS NULL THEN x ELSE CAST('floating point error: ' || CAST(x AS VARCHAR) "
     "|| ' is no result' AS DOUBLE) END",
+    "not_negative(n)": "CASE WHEN n < 0 THEN CAST('a length cannot be negative: ' || n AS BIGINT) ELSE n END",
+    "sign_of(x)": "CASE WHEN sign(x) = 0 THEN x ELSE sign(x) END",
     "is_nan(x)": f"(typeof(x) = 'DOUBLE' AND isnan({_FLOAT}))",
     "corr2(a, b)": "CASE WHEN regr_count(a, b) > 1 THEN corr(a, b) END",
+    # Each date counts from the first one: two months after January 31 is March 31.
+    "month_dates(a, b, n)": """list_filter(
+        list_transform(generate_series(0, abs(date_diff('month', a, b)) // abs(n)),
+            lambda i: CAST(a + to_months(CAST(i * n AS INTEGER)) AS DATE)),
+        lambda d: CASE WHEN n > 0 THEN d <= b ELSE d >= b END)""",
     # Arrays and text; offsets from 0.
     "array_at(x, i)": """CASE WHEN i < 0 OR i >= len(x) THEN error('Array index ' || i || ' is out of bounds')
         ELSE x[i + 1] END""",

@@ -20,6 +20,7 @@ _MICROSECONDS = {
     "HOUR": 3_600_000_000,
     "DAY": 86_400_000_000,
 }
+_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 _WEEKDAYS = ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY")
 _EXTRACTS = {
     "YEAR": "datepart('year', :x)",
@@ -244,7 +245,12 @@ def last_day(node: exp.LastDay) -> Node:
 
 @rule(exp.GenerateDateArray)
 def generate_date_array(node: exp.GenerateDateArray) -> Node:
-    """Both ends included."""
+    """Both ends included; months, quarters and years are counted from the start."""
+    step = node.args.get("step")
+    months = _MONTHS.get(unit_of(step.args.get("unit"))) if isinstance(step, exp.Interval) else None
+    if months is not None:
+        template = f"g.month_dates(g.date_arg(:a), g.date_arg(:b), (:n) * {months})"
+        return sql(template, a=node.args["start"], b=node.args["end"], n=step.this)
     return sql(
         "CAST(generate_series(g.date_arg(:a), g.date_arg(:b), :s) AS DATE[])",
         a=node.args["start"],

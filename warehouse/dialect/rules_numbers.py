@@ -26,6 +26,7 @@ _PLAIN_TYPES = {
 }
 _INTEGERS = {exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT, exp.DType.BIGINT}
 _WIDE_PARENTS = (exp.Mul, exp.Array, exp.If, exp.Case, exp.Coalesce, exp.PropertyEQ, exp.Struct)
+_SAFE_OPERATIONS: dict[type[Node], str] = {exp.SafeAdd: "+", exp.SafeSubtract: "-", exp.SafeMultiply: "*"}
 
 
 @rule(exp.Literal)
@@ -38,7 +39,7 @@ def literal(node: exp.Literal) -> Node:
         return exp.Literal.number(f"{text}{'0' if text.endswith('.') else ''}e0")
     parent = node.parent
     literal_sum = isinstance(parent, exp.Add | exp.Sub) and isinstance(parent.this, exp.Literal)
-    if text.isdigit() and (isinstance(parent, _WIDE_PARENTS) or literal_sum):
+    if text.isdigit() and (isinstance(parent, (*_WIDE_PARENTS, *_SAFE_OPERATIONS)) or literal_sum):
         return sql("CAST(:n AS BIGINT)", n=node)
     return node
 
@@ -70,6 +71,24 @@ def _is_text(node: Node) -> bool:
 def safe_divide(node: exp.SafeDivide) -> Node:
     """NULL on a zero denominator."""
     return sql("g.safe_divide(:a, :b)", a=node.this, b=node.expression)
+
+
+@rule(exp.SafeAdd, exp.SafeSubtract, exp.SafeMultiply)
+def safe_arithmetic(node: exp.Func) -> Node:
+    """NULL on an overflow."""
+    return sql(f"TRY((:a) {_SAFE_OPERATIONS[type(node)]} (:b))", a=node.this, b=node.expression)
+
+
+@rule(exp.SafeNegate)
+def safe_negate(node: exp.SafeNegate) -> Node:
+    """NULL on an overflow."""
+    return sql("TRY(-(:a))", a=node.this)
+
+
+@rule(exp.Sign)
+def sign(node: exp.Sign) -> Node:
+    """The argument's type; NaN of NaN."""
+    return sql("g.sign_of(:x)", x=node.this)
 
 
 @rule(exp.IntDiv)

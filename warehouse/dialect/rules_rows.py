@@ -1,15 +1,12 @@
-"""Aggregates, windows, text and what stands in FROM."""
+"""Aggregates, windows and what stands in FROM."""
 
 from __future__ import annotations
 
-import re
-
 from sqlglot import exp
 
-from warehouse.dialect.registry import Node, rule, shown, sql, text_of, unsupported, whole_of
+from warehouse.dialect.registry import Node, rule, shown, sql, unsupported, whole_of
 
 _WINDOW_ONLY = (exp.FirstValue, exp.LastValue, exp.NthValue, exp.Lag, exp.Lead)
-_FORMAT_CODE = re.compile(r"%(%|[-+ 0#]*\d*(?:\.\d+)?[a-zA-Z]|.)")
 
 
 @rule(exp.ArrayAgg)
@@ -95,48 +92,6 @@ def correlation(node: exp.Corr) -> Node:
     return sql("g.corr2(:a, :b)", a=node.this, b=node.expression)
 
 
-@rule(exp.Substring)
-def substring(node: exp.Substring) -> Node:
-    """Position 0 means 1, and a position before the text its beginning."""
-    length = node.args.get("length")
-    start = node.args["start"]
-    if length is None:
-        return sql("g.substr_from(:x, :i)", x=node.this, i=start)
-    return sql("g.substr_part(:x, :i, :n)", x=node.this, i=start, n=length)
-
-
-@rule(exp.Like)
-def like(node: exp.Like) -> Node:
-    """A backslash escapes in GoogleSQL; DuckDB needs to be told."""
-    pattern = node.expression
-    if isinstance(pattern, exp.Any | exp.All | exp.Tuple):
-        raise unsupported("LIKE ANY or LIKE ALL", "use OR, AND or REGEXP_CONTAINS")
-    if isinstance(pattern, exp.Literal) and "\\" not in pattern.name:
-        return node
-    return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
-
-
-@rule(exp.Format)
-def format_text(node: exp.Format) -> Node:
-    """FORMAT with %d %i %f %e %g %s and their flags; NULL when an argument is NULL."""
-    template = text_of(node.this, "FORMAT's format")
-    arguments = iter(node.expressions)
-    given: list[Node] = [exp.Literal.string(template)]
-    for code in _FORMAT_CODE.findall(template):
-        if code == "%":
-            continue
-        if code[-1] not in "dixXofFeEgGs" or "#" in code:
-            raise unsupported(f"FORMAT code %{code}", "use %d %i %f %e %g %s")
-        value = next(arguments, None)
-        if value is None:
-            raise unsupported(f"FORMAT with fewer arguments than codes ({shown(node)})")
-        kind = "DOUBLE" if code[-1] in "fFeEgG" else "VARCHAR" if code[-1] == "s" else None
-        given.append(sql(f"CAST(:x AS {kind})", x=value) if kind else value)
-    if next(arguments, None) is not None:
-        raise unsupported(f"FORMAT with more arguments than codes ({shown(node)})")
-    return exp.Anonymous(this="printf", expressions=[one.copy() for one in given])
-
-
 @rule(exp.Unnest)
 def unnest(node: exp.Unnest) -> Node:
     """In FROM: an offset counts from 0, and an array of STRUCTs without alias gives its fields."""
@@ -169,6 +124,14 @@ def pivot(node: exp.Pivot) -> Node:
     plain = all(isinstance(v, exp.PivotAlias) or (isinstance(v, exp.Literal) and v.is_string) for v in values)
     if len(node.expressions) != 1 or isinstance(node.expressions[0], exp.Alias) or not plain:
         raise unsupported("this form of PIVOT", "one aggregate without alias, IN ('a', 'b' AS c)")
+    return node
+
+
+@rule(exp.Except, exp.Intersect)
+def set_difference(node: exp.Except | exp.Intersect) -> Node:
+    """GoogleSQL has EXCEPT DISTINCT and INTERSECT DISTINCT only."""
+    if not node.args.get("distinct"):
+        raise unsupported(f"{node.key.upper()} ALL", f"use {node.key.upper()} DISTINCT")
     return node
 
 

@@ -39,7 +39,7 @@ def parse_timestamp(node: exp.StrToTime) -> Node:
 def _format(node: Node) -> str:
     if isinstance(node, exp.StrToDate | exp.StrToTime) and node.args.get("default_year") is None:
         raise unsupported("CAST … FORMAT", "use PARSE_DATE or PARSE_TIMESTAMP")
-    template = text_of(node.args.get("format"), "a time format")
+    template = text_of(node.args.get("format"), "a time format").replace("%R", "%H:%M")
     for code in re.findall(r"%(E\*?.|.)", template):
         if code not in _FORMAT_CODES:
             raise unsupported(
@@ -59,6 +59,12 @@ def unix_time(node: exp.Func) -> Node:
 def unix_date(node: exp.UnixDate) -> Node:
     """Days since 1970-01-01."""
     return sql("date_diff('day', DATE '1970-01-01', g.date_arg(:d))", d=node.this)
+
+
+@rule(exp.DateFromUnixDate)
+def date_from_unix_date(node: exp.DateFromUnixDate) -> Node:
+    """The date so many days after 1970-01-01."""
+    return sql("DATE '1970-01-01' + CAST(:n AS INTEGER)", n=node.this)
 
 
 @rule(exp.UnixToTime)

@@ -23,6 +23,7 @@ _OPERATORS: dict[type[Node], str] = {
 _ARITHMETIC: dict[type[Node], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
 _NUMBERS = ("INT64", "FLOAT64", "NUMERIC")
 _TIMES = ("DATE", "TIMESTAMP", "DATETIME")
+_NO_CONDITIONS = (*_NUMBERS, *_TIMES, "STRING")
 _CAST_TYPES = {
     exp.DType.BIGINT: "INT64",
     exp.DType.INT: "INT64",
@@ -74,6 +75,21 @@ _RESULTS: dict[str, tuple[type[Node], ...]] = {
 }
 _TYPE_OF = {cls: name for name, classes in _RESULTS.items() for cls in classes}
 
+# Node -> what BigQuery calls it, where its arguments stand, and the types it does not take.
+_ARGUMENTS: dict[type[Node], tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    exp.Mod: ("function MOD", ("this", "expression"), ("FLOAT64",)),
+    exp.IntDiv: ("function DIV", ("this", "expression"), ("FLOAT64",)),
+    exp.Sum: ("aggregate function SUM", ("this",), ("BOOL", "STRING", *_TIMES)),
+    exp.Avg: ("aggregate function AVG", ("this",), ("BOOL", "STRING", *_TIMES)),
+    exp.Not: ("operator NOT", ("this",), _NO_CONDITIONS),
+    exp.And: ("operator AND", ("this", "expression"), _NO_CONDITIONS),
+    exp.Or: ("operator OR", ("this", "expression"), _NO_CONDITIONS),
+    exp.If: ("function IF", ("this",), _NO_CONDITIONS),
+    exp.Where: ("WHERE", ("this",), _NO_CONDITIONS),
+    exp.Having: ("HAVING", ("this",), _NO_CONDITIONS),
+    exp.Qualify: ("QUALIFY", ("this",), _NO_CONDITIONS),
+}
+
 Columns = dict[str, str]
 """Column (plain, and qualified by its table's alias) → GoogleSQL type, lower case."""
 
@@ -92,6 +108,11 @@ def check_signatures(tree: Node, names: TableNames) -> None:
             scopes[id(select)] = _columns(select, names) if select is not None else {}
         for operator, left, right in _pairs(node):
             _check(operator, left, right, scopes[id(select)], node)
+    for node in tree.find_all(*_ARGUMENTS):
+        select = node.find_ancestor(exp.Select)
+        if id(select) not in scopes:
+            scopes[id(select)] = _columns(select, names) if select is not None else {}
+        _check_arguments(node, scopes[id(select)])
 
 
 def _pairs(node: Node) -> list[tuple[str, Node, Node]]:
@@ -118,6 +139,18 @@ def _check(operator: str, left: Node, right: Node, columns: Columns, node: Node)
             f"in {shown(node)}",
             remedy="convert one side: DATE(timestamp), TIMESTAMP(date), CAST(… AS …)",
         )
+
+
+def _check_arguments(node: Node, columns: Columns) -> None:
+    what, places, refused = _ARGUMENTS[type(node)]
+    types = [static_type(node.args[place], columns) for place in places]
+    if not set(types) & set(refused):
+        return
+    if isinstance(node, exp.Where | exp.Having | exp.Qualify):
+        message = f"{what} clause should return type BOOL, but returns type {types[0]}"
+    else:
+        message = f"No matching signature for {what} for argument types: {', '.join(str(one or '?') for one in types)}"
+    raise QueryError(f"{message} in {shown(node)}", remedy="convert the argument, or write a comparison")
 
 
 def _compares(one: str | None, other: str | None, left: Node, right: Node) -> bool:

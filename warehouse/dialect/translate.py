@@ -10,7 +10,14 @@ from sqlglot.errors import ParseError, TokenError, UnsupportedError
 from market.errors import NotReadOnlyError, QueryError
 
 # The rule modules register their rules when they are imported.
-from warehouse.dialect import rules_dates, rules_nan, rules_numbers, rules_rows, rules_time_text  # noqa: F401
+from warehouse.dialect import (  # noqa: F401
+    rules_dates,
+    rules_nan,
+    rules_numbers,
+    rules_rows,
+    rules_text,
+    rules_time_text,
+)
 from warehouse.dialect.metadata import metadata_query
 from warehouse.dialect.names import TableNames
 from warehouse.dialect.plain import PLAIN
