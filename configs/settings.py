@@ -13,7 +13,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from configs.checks import CheckSettings
@@ -53,6 +62,39 @@ class DatasetNames(_Section):
     tradehits: str
 
 
+class BigQuerySettings(_Section):
+    """What only the BigQuery engine needs; bytes as BigQuery counts them.
+
+    Attributes:
+        location: Of every dataset and job.
+        staging_dataset: Where rows wait on their way into a table; its tables expire after `staging_hours`.
+        maximum_bytes_billed: A statement that would bill more fails and costs nothing; None for no cap.
+        show_cost_above_bytes: A statement that would read more says so before it runs; None asks for no estimate.
+        usd_per_tib: On-demand price behind the shown cost.
+        retry_seconds: For so long a request is sent again after an error that may pass (no connection, server busy).
+        use_storage_api: Read results through the Storage API (else over REST, which is slow for large results).
+        emulator_host: `http://host:port` of an emulator, which needs no credentials; None for Google's BigQuery.
+        storage_emulator_host: `host:port` of the emulator's Storage API (gRPC); without one it is read over REST.
+    """
+
+    location: str
+    staging_dataset: str
+    staging_hours: int = Field(ge=1)
+    maximum_bytes_billed: int | None = Field(gt=0)
+    show_cost_above_bytes: int | None = Field(ge=0)
+    usd_per_tib: float = Field(ge=0)
+    retry_seconds: float = Field(gt=0)
+    use_storage_api: bool
+    emulator_host: str | None = Field(default_factory=lambda: _address("BIGQUERY_EMULATOR_HOST"))
+    storage_emulator_host: str | None = Field(default_factory=lambda: os.environ.get("BIGQUERY_STORAGE_EMULATOR_HOST"))
+
+
+def _address(variable: str) -> str | None:
+    """An address with its scheme, as Google's client wants it."""
+    given = os.environ.get(variable)
+    return given if given is None or "://" in given else f"http://{given}"
+
+
 class WarehouseSettings(_Section):
     """Engine, names and limits of the warehouse."""
 
@@ -62,6 +104,13 @@ class WarehouseSettings(_Section):
     lock_timeout_seconds: float = Field(gt=0)
     memory_limit: str
     threads: int = Field(ge=1)
+    bigquery: BigQuerySettings
+
+
+class VersionSettings(_Section):
+    """How long a superseded version of a bar is kept; None: for ever."""
+
+    keep_days: int | None = Field(ge=1)
 
 
 class CalendarNames(_Section):
@@ -204,10 +253,40 @@ class MonitoringSettings(_Section):
     drift_critical_ratio: float = Field(gt=0, lt=1)
 
 
+class RedisSettings(_Section):
+    """A Redis server; its password comes from `TRADEHITS_REDIS_PASSWORD` alone."""
+
+    host: str = Field(pattern=r"^[^\s,:]+$")
+    port: int = Field(ge=1, le=65535)
+    database: int = Field(ge=0)
+    tls: bool
+    password: SecretStr | None = Field(default_factory=lambda: _secret("TRADEHITS_REDIS_PASSWORD"), exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_password_in_files(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and "password" in given:
+            raise ValueError("a password is no setting: give it as TRADEHITS_REDIS_PASSWORD")
+        return given
+
+    @model_validator(mode="after")
+    def _password_can_be_passed_on(self) -> RedisSettings:
+        if self.password is not None and "," in self.password.get_secret_value():
+            raise ValueError("a password with a comma cannot be part of Feast's connection string")
+        return self
+
+
+def _secret(variable: str) -> SecretStr | None:
+    given = os.environ.get(variable)
+    return SecretStr(given) if given else None
+
+
 class FeastSettings(_Section):
-    """Feast's time to live of a feature row in point-in-time joins."""
+    """Feast's time to live of a feature row in point-in-time joins, and where the newest features are kept."""
 
     ttl_days: int = Field(ge=1)
+    online_store: Literal["sqlite", "redis"]
+    redis: RedisSettings
 
 
 class Paths(_Section):
@@ -254,6 +333,7 @@ class Settings(BaseSettings):
     profile: str
     paths: Paths
     warehouse: WarehouseSettings
+    versions: VersionSettings
     sources: PerAsset[SourceSettings | None]
     clock: PerAsset[Literal["wall", "end_of_data"] | AwareDatetime]
     sessions: SessionSettings

@@ -1,4 +1,4 @@
-"""`tradehits doctor`: what is wrong with the stored data, and what it does to results."""
+"""`tradehits doctor`: what the warehouse lacks, what is wrong with the stored data, and what it does to results."""
 
 from __future__ import annotations
 
@@ -43,11 +43,23 @@ def run_doctor(settings: Settings, output: str) -> tuple[str, bool]:
 
 
 def doctor(settings: Settings) -> list[Finding]:
-    """Every finding about the stored data, the gravest first."""
+    """Every finding, the gravest first; the stored data is left out where the warehouse itself cannot be used."""
+    missing = _engine_findings(settings)
+    if any(finding.severity == "error" for finding in missing):
+        return missing
     warehouse = open_warehouse(settings)
     warehouse.ensure_schema()
     with warehouse.read() as read:
-        return examine(read, settings)
+        return [*missing, *examine(read, settings)]
+
+
+def _engine_findings(settings: Settings) -> list[Finding]:
+    """What the engine needs and lacks; the embedded one needs nothing."""
+    if settings.warehouse.engine != "bigquery":
+        return []
+    from warehouse.bigquery_check import check_bigquery
+
+    return check_bigquery(settings.warehouse)
 
 
 def _as_text(findings: Sequence[Finding]) -> str:

@@ -12,8 +12,14 @@ Every error says what is wrong and what to do about it::
     │   │   ├── UnsupportedSqlError    GoogleSQL that the engine would answer differently
     │   │   └── NotReadOnlyError       a write where only reads are allowed
     │   ├── SchemaError            rows and table disagree on columns or types
+    │   │   └── NewerSchemaError       the file was written by a newer version of this software
     │   ├── DuplicateKeyError      a write would leave two rows with one key
-    │   └── WarehouseLockedError   another process holds the lock for longer than the timeout
+    │   ├── KnowledgeTimeError     nobody can say what was known at the time asked for
+    │   ├── WarehouseFileError     the file is damaged or forbidden, or its disk is full
+    │   ├── WarehouseLockedError   another process holds the lock for longer than the timeout
+    │   ├── WarehouseAccessError   credentials, project, dataset or a permission is missing
+    │   ├── QuotaExceededError     the engine's quota is used up
+    │   └── CostCapError           a statement would cost more than the configuration allows
     ├── FeatureError
     │   ├── MixedVariantError      two indicator variants in one place
     │   └── StaleFeaturesError     the newest features are older than allowed
@@ -107,12 +113,36 @@ class SchemaError(WarehouseError):
     """Rows and table disagree on columns or types."""
 
 
+class NewerSchemaError(SchemaError):
+    """The warehouse was brought to a schema version that this software does not know yet."""
+
+
 class DuplicateKeyError(WarehouseError):
     """A write would leave two rows with one key."""
 
 
+class KnowledgeTimeError(WarehouseError):
+    """What was known at the time asked for cannot be said: not yet, not any more, or not at all without a zone."""
+
+
+class WarehouseFileError(WarehouseError):
+    """The warehouse's file or folder cannot be read or written: damaged, forbidden, or the disk is full."""
+
+
 class WarehouseLockedError(WarehouseError):
     """Another process holds the warehouse for longer than the timeout."""
+
+
+class WarehouseAccessError(WarehouseError):
+    """Credentials, the project, a dataset or a permission is missing."""
+
+
+class QuotaExceededError(WarehouseError):
+    """The engine's quota is used up."""
+
+
+class CostCapError(WarehouseError):
+    """A statement would cost more than the configuration allows; it did not run."""
 
 
 class FeatureError(TradeHitsError):

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
-
-from market.errors import ConfigError
 
 if TYPE_CHECKING:
     from configs.settings import Settings
     from warehouse.warehouse import Warehouse
 
+command: ContextVar[str] = ContextVar("command", default="")
+"""The command that runs, set by the command line; BigQuery's jobs carry it as a label."""
+
 
 def open_warehouse(settings: Settings) -> Warehouse:
-    """Open the configured engine; nothing is created or locked before it is used.
+    """Open the configured engine; nothing is created, connected or locked before it is used."""
+    staging = settings.paths.cache / "staging"
+    if settings.warehouse.engine == "bigquery":
+        from warehouse.bigquery import BigQueryWarehouse
 
-    Raises:
-        ConfigError: For an engine that is not built yet.
-    """
-    if settings.warehouse.engine != "duckdb":
-        raise ConfigError(
-            f"warehouse.engine '{settings.warehouse.engine}' is not built yet: only the embedded engine 'duckdb' is",
-            remedy="set warehouse.engine: duckdb, or use a profile that does (sample, local, test)",
-        )
+        labels = {"profile": settings.profile, "command": command.get()}
+        return BigQueryWarehouse(settings.warehouse, staging=staging, labels=labels)
     from warehouse.duckdb import DuckDBWarehouse
 
-    return DuckDBWarehouse(
-        settings.paths.warehouse_file, settings=settings.warehouse, staging=settings.paths.cache / "staging"
-    )
+    return DuckDBWarehouse(settings.paths.warehouse_file, settings=settings.warehouse, staging=staging)

@@ -5,15 +5,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from market.errors import QueryError, WarehouseError
-from tests.contract.warehouse_engines import ENGINES, bars, file_engine, scratch_engine
+from tests.contract.warehouse_engines import (
+    ENGINES,
+    KEPT_ENGINES,
+    bars,
+    file_engine,
+    open_engine,
+    scratch_engine,
+)
 from warehouse.warehouse import Write
 
 ROWS = [("stocks", "A", 1, 1.0), ("stocks", "A", 2, 2.0), ("etf", "B", 1, None)]
 
 
-@pytest.fixture(params=ENGINES, ids=list(ENGINES))
-def warehouse(request, tmp_path):
-    engine = ENGINES[request.param](tmp_path)
+@pytest.fixture(params=ENGINES, scope="module")
+def warehouse(request, tmp_path_factory):
+    engine = open_engine(request.param, request, tmp_path_factory.mktemp("reads"))
     engine.write([Write("ml_models.bars", rows=bars(*ROWS))])
     return engine
 
@@ -51,14 +58,15 @@ def test_a_cte_may_carry_a_tables_name(warehouse):
     assert warehouse.query(sql).to_pylist() == [{"symbol": "B"}]
 
 
-def test_configured_dataset_names_hold_in_both_spellings(tmp_path):
+@pytest.mark.parametrize("name", KEPT_ENGINES)
+def test_configured_dataset_names_hold_in_both_spellings(name, request, tmp_path):
     names = {"crypto_trading_data": "c", "ml_models": "ml_dev", "tradehits": "internal"}
     from configs.settings import DatasetNames
 
-    engine = file_engine(tmp_path, datasets=DatasetNames(**names))
+    engine = open_engine(name, request, tmp_path, datasets=DatasetNames(**names))
     engine.write([Write("ml_models.bars", rows=bars(*ROWS))])
-    for name in ("`p.ml_models.bars`", "`p.ml_dev.bars`", "ml_models.a_reads_b", "ml_dev.b_newest"):
-        assert engine.query(f"SELECT COUNT(*) > 0 AS there FROM {name}").to_pylist() == [{"there": True}]
+    for table in ("`p.ml_models.bars`", "`p.ml_dev.bars`", "ml_models.a_reads_b", "ml_dev.b_newest"):
+        assert engine.query(f"SELECT COUNT(*) > 0 AS there FROM {table}").to_pylist() == [{"there": True}]
     assert engine.query("SELECT table_id FROM ml_dev.__TABLES__ WHERE row_count = 3").to_pylist() == [
         {"table_id": "bars"}
     ]

@@ -1,5 +1,6 @@
 """Every engine writes the same way: keyed, whole or not at all, and nothing that does not fit its table."""
 
+import json
 from datetime import date, datetime, timedelta
 
 import pyarrow as pa
@@ -7,17 +8,24 @@ import pyarrow.parquet as pq
 import pytest
 
 from market.errors import DuplicateKeyError, SchemaError, WarehouseError
-from tests.contract.warehouse_engines import ENGINES, START, bars, stored, untouched
+from tests.contract.warehouse_engines import (
+    ENGINES,
+    START,
+    bars,
+    empty_engine,
+    file_engine,
+    open_engine,
+    stored,
+    untouched,
+)
 from warehouse.warehouse import Write, WriteResult
 
 A1, A2, B1 = ("stocks", "A", 1, 1.0), ("stocks", "A", 2, 2.0), ("etf", "B", 1, 3.0)
 
 
-@pytest.fixture(params=ENGINES, ids=list(ENGINES))
+@pytest.fixture(params=ENGINES)
 def warehouse(request, tmp_path):
-    engine = ENGINES[request.param](tmp_path)
-    engine.ensure_schema()
-    return engine
+    return empty_engine(request.param, request, tmp_path)
 
 
 def _write(warehouse, *rows, **how):
@@ -158,7 +166,9 @@ def test_values_that_lose_nothing_are_converted(warehouse):
         }
     )
     warehouse.write([Write("ml_models.bars", rows=rows)])
-    assert warehouse.query("SELECT * FROM `ml_models.bars`").to_pylist() == [
+    [row] = warehouse.query("SELECT * FROM `ml_models.bars`").to_pylist()
+    assert json.loads(row.pop("parameters")) == {"a": 1}  # BigQuery writes JSON without spaces
+    assert [row] == [
         {
             "asset_type": "stocks",
             "symbol": "A",
@@ -167,7 +177,6 @@ def test_values_that_lose_nothing_are_converted(warehouse):
             "flag": 1,
             "is_warm": True,
             "session": date(2024, 1, 1),
-            "parameters": '{"a": 1}',
         }
     ]
 
@@ -220,7 +229,10 @@ def test_an_unknown_table_is_refused_with_the_known_ones(warehouse):
     assert "ml_models.bars" in refusal.value.remedy
 
 
-def test_statistics_tell_rows_and_the_last_change_of_every_table(warehouse):
+@pytest.mark.parametrize("name", ENGINES)
+def test_statistics_tell_rows_and_the_last_change_of_every_table(name, request, tmp_path):
+    warehouse = open_engine(name, request, tmp_path)  # the emulator counts rows that were deleted: a table of its own
+    warehouse.ensure_schema()
     before = {one.table: one for one in warehouse.statistics()}
     assert before["ml_models.bars"].rows == 0
     assert before["ml_models.bars"].last_modified_at is None
@@ -233,7 +245,7 @@ def test_statistics_tell_rows_and_the_last_change_of_every_table(warehouse):
 
 
 def test_staging_is_empty_after_a_write_that_worked_and_one_that_failed(tmp_path):
-    warehouse = ENGINES["duckdb-file"](tmp_path)
+    warehouse = file_engine(tmp_path)
     _write(warehouse, A1)
     with pytest.raises(DuplicateKeyError):
         _write(warehouse, A1, mode="append")

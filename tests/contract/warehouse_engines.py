@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
+import hashlib
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pytest
 
 from configs.settings import WarehouseSettings, load_settings
 from warehouse.duckdb import DuckDBWarehouse
 from warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from tests.system.emulator import Emulator
+    from warehouse.bigquery import BigQueryWarehouse
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 TABLES = {
@@ -75,7 +85,63 @@ def scratch_engine(folder: Path, **changes: Any) -> DuckDBWarehouse:
     return DuckDBWarehouse.scratch(settings(**changes), sql_folder=write_schema(folder / "sql"))
 
 
-ENGINES: dict[str, Callable[[Path], Warehouse]] = {"duckdb-file": file_engine, "duckdb-scratch": scratch_engine}
+def bigquery_settings(emulator: Emulator, project: str, **changes: Any) -> WarehouseSettings:
+    """Profile test's settings on the emulator; results come through its Storage API."""
+    given = settings()
+    here = {"emulator_host": emulator.host, "storage_emulator_host": emulator.storage_host}
+    bigquery = given.bigquery.model_copy(update=here | {"show_cost_above_bytes": None})
+    fixed = {"engine": "bigquery", "project": project, "bigquery": bigquery, "lock_timeout_seconds": 60.0}
+    return given.model_copy(update=fixed | changes)
+
+
+def bigquery_engine(emulator: Emulator, folder: Path, **changes: Any) -> BigQueryWarehouse:
+    """The production engine with Google's client on the emulator, in a project of the folder's own."""
+    from warehouse.bigquery import BigQueryWarehouse
+
+    configured = bigquery_settings(emulator, f"p-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}", **changes)
+    return BigQueryWarehouse(configured, staging=folder / "staging", sql_folder=write_schema(folder / "sql"))
+
+
+@cache
+def shared_bigquery_engine(emulator: Emulator) -> BigQueryWarehouse:
+    """One engine for all tests that only need empty tables: a project takes the emulator seconds to make."""
+    folder = Path(tempfile.mkdtemp(prefix="tradehits-contract-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return bigquery_engine(emulator, folder)
+
+
+def emptied(warehouse: BigQueryWarehouse) -> BigQueryWarehouse:
+    """The suite's tables without rows, as never written."""
+    warehouse.ensure_schema()
+    empty = "TRUNCATE TABLE `ml_models.bars`; TRUNCATE TABLE `tradehits.counters`"
+    book = "DELETE FROM `tradehits.table_writes` WHERE table_name != 'tradehits.table_writes'"
+    unwritten = "UPDATE `tradehits.table_writes` SET write_count = 0 WHERE TRUE"
+    warehouse.bigquery.transaction("; ".join([empty, book, unwritten]), (), doing="empty the tables")
+    return warehouse
+
+
+DUCKDB_ENGINES: dict[str, Callable[..., Warehouse]] = {"duckdb-file": file_engine, "duckdb-scratch": scratch_engine}
+BIGQUERY = pytest.param("bigquery", marks=pytest.mark.system)
+ENGINES = [*DUCKDB_ENGINES, BIGQUERY]
+"""Parameters of a fixture or test that runs on every engine; BigQuery only where the emulator runs."""
+KEPT_ENGINES = ["duckdb-file", BIGQUERY]
+"""Engines whose tables outlive the object that opened them."""
+
+
+def open_engine(name: str, request: pytest.FixtureRequest, folder: Path, **changes: Any) -> Warehouse:
+    """One of `ENGINES` with tables of the folder's own: the same folder means the same tables."""
+    if name == "bigquery":
+        return bigquery_engine(request.getfixturevalue("emulator"), folder, **changes)
+    return DUCKDB_ENGINES[name](folder, **changes)
+
+
+def empty_engine(name: str, request: pytest.FixtureRequest, folder: Path) -> Warehouse:
+    """One of `ENGINES` with empty tables, for one test."""
+    if name == "bigquery":
+        return emptied(shared_bigquery_engine(request.getfixturevalue("emulator")))
+    engine = DUCKDB_ENGINES[name](folder)
+    engine.ensure_schema()
+    return engine
 
 
 def bars(*rows: tuple[str, str, int, float | None]) -> pa.Table:

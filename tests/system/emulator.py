@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -36,20 +37,32 @@ def emulator_program() -> Path:
     return PROGRAM
 
 
+@dataclass(frozen=True)
+class Emulator:
+    """Where a running emulator answers: REST with its scheme, and the Storage API's `host:port`."""
+
+    host: str
+    storage_host: str
+
+    def client(self, project: str = PROJECT) -> bigquery.Client:
+        """Google's own client, pointed at the emulator."""
+        return bigquery.Client(
+            project, credentials=AnonymousCredentials(), client_options={"api_endpoint": self.host}, location="US"
+        )
+
+
 @contextmanager
-def running_emulator(folder: Path) -> Iterator[bigquery.Client]:
-    """Start the emulator on free ports with its data under `folder`; yields the real client, stops it after."""
+def running_emulator(folder: Path) -> Iterator[Emulator]:
+    """Start the emulator on free ports with its data under `folder`; stops it after."""
     program = emulator_program()
     port, grpc_port = _free_ports(2)
-    host = f"http://127.0.0.1:{port}"
     command = [program, "--host", "127.0.0.1", "--port", port, "--grpc-port", grpc_port]
     command += ["--project", PROJECT, "--data-dir", folder / "data"]
-    with (folder / "emulator.log").open("wb") as log, pytest.MonkeyPatch.context() as patch:
+    with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, cwd=folder)
         try:
-            patch.setenv("BIGQUERY_EMULATOR_HOST", host)
             _wait_until_open(process, port, folder / "emulator.log")
-            yield bigquery.Client(PROJECT, credentials=AnonymousCredentials(), client_options={"api_endpoint": host})
+            yield Emulator(f"http://127.0.0.1:{port}", f"127.0.0.1:{grpc_port}")
         finally:
             process.terminate()
             try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -21,7 +20,7 @@ from google.cloud import bigquery
 from market.assets import ASSET_TYPES, CLEAN_TABLES
 from market.indicators import add_indicators
 from tests.contract.table_rows import insert, midnight, rows_of, scratch_warehouse, select, utc
-from tests.system.emulator import load, run, running_emulator
+from tests.system.emulator import Emulator, load, run
 from warehouse.features import feature_query
 from warehouse.schema import load_schema
 from warehouse.warehouse import Warehouse
@@ -57,18 +56,18 @@ class Engines:
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
-    with running_emulator(tmp_path_factory.mktemp("emulator")) as client:
-        for dataset in sorted({name.split(".")[0] for name in SCHEMA.names}):
-            client.create_dataset(dataset, exists_ok=True)
-        for path in SCHEMA.tables.values():
-            run(client, path.read_text(encoding="utf-8"))
-        create_views(client)
-        embedded = scratch_warehouse()
-        for name, rows in example_rows().items():
-            insert(embedded, name, rows)
-            load(client, name, rows_of(name, rows))
-        yield Engines(client, embedded)
+def engines(emulator: Emulator) -> Engines:
+    client = emulator.client()
+    for dataset in sorted({name.split(".")[0] for name in SCHEMA.names}):
+        client.create_dataset(dataset, exists_ok=True)
+    for path in SCHEMA.tables.values():
+        run(client, path.read_text(encoding="utf-8"))
+    create_views(client)
+    embedded = scratch_warehouse()
+    for name, rows in example_rows().items():
+        insert(embedded, name, rows)
+        load(client, name, rows_of(name, rows))
+    return Engines(client, embedded)
 
 
 def create_views(client: bigquery.Client) -> None:
