@@ -24,7 +24,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One benchmark at one size against one peer; `growth_exponent` is 1 for time proportional to rows."""
+    """One benchmark at one size against one peer; `growth_exponent` is 1 for time proportional to rows.
+
+    `note` says what else was found, such as rows lost; it does not tell one comparison from another.
+    """
 
     name: str
     size: str
@@ -32,6 +35,7 @@ class Comparison:
     peer: str
     theirs: Measure
     growth_exponent: float
+    note: str = ""
 
     @property
     def ratio(self) -> float:
@@ -50,6 +54,7 @@ class Comparison:
             "ours_peak_mib": round(self.ours.peak_mib),
             "peer_peak_mib": round(self.theirs.peak_mib),
             "growth_exponent": round(self.growth_exponent, 3),
+            "note": self.note,
         }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import StringIO
@@ -54,11 +54,11 @@ def materialize(settings: Settings, *, store: FeatureStore | None = None) -> Mat
     clock less the time to live and would find no bar of a replayed symbol.
 
     Raises:
-        FeatureError: Nothing applied or nothing published yet, or the published table is empty.
+        FeatureError: Nothing applied or nothing published yet, the published table is empty, or Redis does not answer.
     """
     store = store or open_store(settings)
     # Feast prints its progress; standard output belongs to the command that called.
-    with published_files(settings), quiet(), redirect_stdout(StringIO()):
+    with published_files(settings), quiet(), redirect_stdout(StringIO()), _reachable(settings):
         newest: list[datetime] = newest_bars(store)["bar_known_at"].to_list()
         if not newest:
             raise FeatureError(
@@ -80,7 +80,7 @@ def read_online(
     """The newest loaded bar's features of given symbols.
 
     Raises:
-        FeatureError: Unknown service, or nothing applied yet.
+        FeatureError: Unknown service, nothing applied yet, or Redis does not answer.
         MixedVariantError: Rows were made by another indicator variant than the configured one.
     """
     names = feature_names(service)
@@ -93,7 +93,8 @@ def read_online(
     if not wanted:
         keys = {name: pl.String if name in ("asset_type", "symbol") else UTC_TIME for name in KEYS}
         return OnlineFeatures(pl.DataFrame(schema={**keys, **dict.fromkeys(names, pl.Float64)}), ())
-    response = store.get_online_features(references, {"asset_type": [asset_type] * len(wanted), "symbol": wanted})
+    with _reachable(settings):
+        response = store.get_online_features(references, {"asset_type": [asset_type] * len(wanted), "symbol": wanted})
     answer = response.to_dict()
     frame = pl.DataFrame({name: answer[name] for name in ("asset_type", "symbol", *_STAMPS, *names)})
     found = frame.filter(pl.col("datetime").is_not_null())
@@ -103,3 +104,20 @@ def read_online(
     )
     missing = tuple(frame.filter(pl.col("datetime").is_null())["symbol"])
     return OnlineFeatures(found.select(*KEYS, *float64(names)), missing)
+
+
+@contextmanager
+def _reachable(settings: Settings) -> Iterator[None]:
+    if settings.feast.online_store != "redis":
+        yield
+        return
+    from redis.exceptions import RedisError
+
+    address = settings.feast.redis
+    try:
+        yield
+    except RedisError as error:
+        raise FeatureError(
+            f"Redis at {address.host}:{address.port} does not answer: {error}",
+            remedy="start it, or mend feast.redis and TRADEHITS_REDIS_PASSWORD",
+        ) from error

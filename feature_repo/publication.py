@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -13,18 +14,23 @@ from filelock import ReadWriteLock, Timeout
 
 from configs.settings import Settings
 from feature_repo.services import FEATURE_VIEW, KEYS, LABEL_VIEW, LABELS
+from market.assets import ASSET_TYPES
 from market.errors import FeatureError
 from warehouse.warehouse import ReadConnection
 
 # The event timestamp once more, as a value: Feast's SQLite store keeps event timestamps in the writer's local time.
 KNOWN_AT = "bar_known_at AS known_at"
 _TABLE = "`ml_models.walk_forward_features_v2`"
-_ORDER = "ORDER BY asset_type, symbol, datetime"
 _LABELS = ", ".join(LABELS)
-_QUERIES = {
-    FEATURE_VIEW: f"SELECT * EXCEPT ({_LABELS}), {KNOWN_AT} FROM {_TABLE} {_ORDER}",
-    LABEL_VIEW: f"SELECT {', '.join(KEYS)}, {_LABELS}, created_timestamp FROM {_TABLE} {_ORDER}",
+_COLUMNS = {
+    FEATURE_VIEW: f"* EXCEPT ({_LABELS}), {KNOWN_AT}",
+    LABEL_VIEW: f"{', '.join(KEYS)}, {_LABELS}, created_timestamp",
 }
+_NEWEST = f"SELECT asset_type, MAX(bar_known_at) AS newest FROM {_TABLE} GROUP BY asset_type"
+_RECENT = timedelta(days=7)
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_SINCE = " ".join(f"WHEN asset_type = '{name}' THEN @{name}" for name in ASSET_TYPES)
+_IS_RECENT = f"bar_known_at >= CASE {_SINCE} END"
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,11 @@ class FeastFiles:
     def online(self) -> Path:
         """The SQLite online store."""
         return self.directory / "online.db"
+
+    @property
+    def spill(self) -> Path:
+        """Where a read puts what does not fit into memory; there while it runs."""
+        return self.directory / "spill"
 
     def parquet(self, view: str) -> Path:
         """The published copy behind a view."""
@@ -64,16 +75,20 @@ def publish(read: ReadConnection, settings: Settings) -> Published:
     """Copy features and labels to the parquet files that Feast reads.
 
     Both files are written aside and put in place together while no reader is in the middle of one, so that readers see
-    one build of the table.
+    one build of the table. On BigQuery Feast reads the table itself and nothing is copied.
 
     Raises:
         FeatureError: Readers held the files for longer than the warehouse's lock timeout.
     """
+    if settings.warehouse.engine == "bigquery":
+        (counted,) = read.query(f"SELECT COUNT(*) AS bars FROM {_TABLE}").to_pylist()
+        return Published(rows=counted["bars"])
     files = feast_files(settings)
     files.directory.mkdir(parents=True, exist_ok=True)
-    staged = {view: files.directory / f".{view}.{os.getpid()}.parquet" for view in _QUERIES}
+    staged = {view: files.directory / f".{view}.{os.getpid()}.parquet" for view in _COLUMNS}
+    since = _recent_since(read)
     try:
-        rows = {view: read.export_parquet(_QUERIES[view], path) for view, path in staged.items()}
+        rows = {view: read.export_parquet(_query(view), path, since) for view, path in staged.items()}
         with _locked(settings, "write"):
             for view, path in staged.items():
                 path.replace(files.parquet(view))
@@ -85,17 +100,37 @@ def publish(read: ReadConnection, settings: Settings) -> Published:
 
 @contextmanager
 def published_files(settings: Settings) -> Iterator[FeastFiles]:
-    """Hold the published files still while they are read.
+    """Hold the published files still while they are read; on BigQuery there are none.
 
     Raises:
         FeatureError: Nothing was published yet, or a publication took longer than the warehouse's lock timeout.
     """
     files = feast_files(settings)
-    missing = [view for view in _QUERIES if not files.parquet(view).exists()]
-    if missing and settings.warehouse.engine == "duckdb":
+    if settings.warehouse.engine == "bigquery":
+        yield files
+        return
+    missing = [view for view in _COLUMNS if not files.parquet(view).exists()]
+    if missing:
         raise FeatureError(f"no published {missing[0]} in {files.directory}", remedy="run `tradehits features` first")
     with _locked(settings, "read"):
         yield files
+
+
+def _query(view: str) -> str:
+    """The table in its own order, the newest days of each class behind the rest.
+
+    A load of the newest bars then finds them side by side in the last row group; sorting the table would cost minutes.
+    """
+    parts = (
+        f"SELECT {_COLUMNS[view]} FROM {_TABLE} WHERE {condition}" for condition in (f"NOT {_IS_RECENT}", _IS_RECENT)
+    )
+    return " UNION ALL ".join(parts)
+
+
+def _recent_since(read: ReadConnection) -> dict[str, datetime]:
+    """The first instant of each class's newest days."""
+    newest = {row["asset_type"]: row["newest"] for row in read.query(_NEWEST).to_pylist()}
+    return {name: newest[name] - _RECENT if name in newest else _NEVER for name in ASSET_TYPES}
 
 
 @contextmanager

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import polars as pl
-from feast import FeatureStore
-from feast.infra.offline_stores.ibis import IbisRetrievalJob
+from feast import BigQuerySource, FeatureStore
+from feast.data_source import DataSource
 from feast.infra.offline_stores.offline_store import RetrievalJob
 
 from configs.settings import Settings
 from feature_repo.connection import open_store, quiet
+from feature_repo.offline_table import TableJob
 from feature_repo.publication import published_files
 from feature_repo.services import FEATURE_VIEW, INTERACTIONS, KEYS, LABEL_VIEW, LABELS, feature_names, stored_columns
 from market.assets import AssetType
@@ -83,8 +84,10 @@ def read_historical(
     if entity_frame.is_empty():
         return entity_frame.with_columns(pl.lit(None, pl.Float64).alias(name) for name in names)
     store = store or open_store(settings)
+    # Arrow columns spare the embedded engine millions of Python strings; BigQuery's store wants NumPy's times.
+    rows = entities.to_pandas(use_pyarrow_extension_array=settings.warehouse.engine == "duckdb")
     with published_files(settings), quiet():
-        job = store.get_historical_features(entities.to_pandas(), store.get_feature_service(service))
+        job = store.get_historical_features(rows, store.get_feature_service(service))
         found = pl.DataFrame(job.to_arrow())
     found = _as_features(found.with_columns(pl.col("event_timestamp").cast(UTC_TIME)), ENTITY_COLUMNS, names)
     instant = pl.col("event_timestamp").cast(UTC_TIME)
@@ -145,22 +148,33 @@ def _pull_all(
     with published_files(settings), quiet():
         job = store.provider.offline_store.pull_all_from_table_or_query(
             config=store.config,
-            data_source=source,
+            data_source=_of_class(source, asset_type),
             join_key_columns=view.join_keys,
             feature_name_columns=list(columns),
             timestamp_field=source.timestamp_field,
             created_timestamp_column=None,
+            start_date=EARLIEST,
+            end_date=LATEST,
         )
         frame = pl.DataFrame(_narrowed(job, asset_type).to_arrow())
     times = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
     return frame.filter(pl.col("asset_type") == asset_type).with_columns(pl.col(*times).cast(UTC_TIME))
 
 
+def _of_class(source: DataSource, asset_type: AssetType) -> DataSource:
+    """BigQuery's table narrowed to one class; parquet files are narrowed in the job."""
+    if not isinstance(source, BigQuerySource):
+        return source
+    return BigQuerySource(
+        name=source.name,
+        query=f"SELECT * FROM ({source.query}) WHERE asset_type = '{asset_type}'",
+        timestamp_field=source.timestamp_field,
+        created_timestamp_column=source.created_timestamp_column,
+    )
+
+
 def _narrowed(job: RetrievalJob, asset_type: AssetType) -> RetrievalJob:
-    """Push the asset class down into the scan where the job is an ibis expression; others are filtered afterwards."""
-    if isinstance(job, IbisRetrievalJob):
-        job.table = job.table.filter(job.table["asset_type"] == asset_type)
-    return job
+    return job.where_equal("asset_type", asset_type) if isinstance(job, TableJob) else job
 
 
 def _with_interactions(store: FeatureStore, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Publishing the feature table from the real warehouse to the files that Feast reads."""
 
 import threading
+from datetime import timedelta
 
 import polars as pl
 import pytest
@@ -73,11 +74,14 @@ def test_what_was_published_is_what_training_and_inference_read(warehouse, setti
     assert online.equals(features.filter(pl.col("symbol") == "AAPL").tail(1).select(online.columns))
 
 
-def test_published_files_are_sorted_by_key_and_features_hold_no_label(warehouse, settings):
+def test_the_newest_days_of_each_class_stand_last_and_features_hold_no_label(warehouse, settings):
     publish(warehouse, settings, table_rows())
     features = pl.read_parquet(feast_files(settings).parquet(FEATURE_VIEW))
     labels = pl.read_parquet(feast_files(settings).parquet(LABEL_VIEW))
-    assert features.select(KEY).equals(features.select(KEY).sort(KEY))
+    newest = pl.col("bar_known_at").max().over("asset_type")
+    recent = features.select(pl.col("bar_known_at") >= newest - timedelta(days=7)).to_series()
+    # Eight daily bars of AAPL, SPY and BTC/USDT, and the one of NEW/USDT; GONE ended years before AAPL.
+    assert recent.to_list() == [False] * (138 - 25) + [True] * 25
     assert labels.select(KEY).equals(features.select(KEY))
     assert not {"target_direction", "forward_return_pct", "label_known_at", "data_split"} & set(features.columns)
     assert (features["known_at"] == features["bar_known_at"]).all()

@@ -148,7 +148,16 @@ def test_the_yaml_says_what_the_settings_say(settings, monkeypatch):
     monkeypatch.setenv("TRADEHITS_FEAST_STATE", str(feast_files(settings).directory))
     from_yaml = load_repo_config(REPO, REPO / "feature_store.yaml")
     from_settings = repo_config(settings, schema_mode="auto")
-    for part in ("project", "provider", "registry", "online_store", "offline_store", "materialization_config"):
+    for part in (
+        "project",
+        "provider",
+        "registry",
+        "online_store",
+        "offline_store",
+        "batch_engine",
+        "materialization_config",
+        "coerce_tz_aware",
+    ):
         assert getattr(from_yaml, part) == getattr(from_settings, part)
     assert from_yaml.entity_key_serialization_version == from_settings.entity_key_serialization_version
 
@@ -170,7 +179,7 @@ def test_the_feast_command_applies_the_same_definitions(settings, tmp_path):
     command = [str(feast), "-c", "feature_repo", "apply"]
     run = subprocess.run(command, cwd=REPO_DIR, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    assert "Created feature service validated_16" in run.stdout
+    assert "Deploying infrastructure for walk_forward_features" in run.stdout
     by_command = registered(settings)
     assert names_of(by_command) == OBJECTS
     feast_store.apply(settings)
