@@ -22,6 +22,15 @@ ColumnName = Literal[
 Columns = dict[ColumnName, Annotated[str, Field(min_length=1)]]
 
 
+BigQueryColumnName = Literal[
+    "symbol", "datetime", "open", "high", "low", "close", "volume", "arrived_at", "percent_change",
+    "rsi", "macd", "macd_signal", "macd_histogram", "sma_20", "sma_50", "sma_200", "ema_12", "ema_20", "ema_26",
+    "ema_50", "ema_200", "bollinger_upper", "bollinger_middle", "bollinger_lower", "atr", "adx", "plus_di", "minus_di",
+    "mfi", "cmf", "stoch_k", "stoch_d", "cci", "williams_r", "momentum", "roc", "obv", "awesome_osc", "volume_ratio",
+    "vwap_daily",
+]  # fmt: skip
+
+
 class _Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -147,12 +156,46 @@ class CcxtOptions(_NetworkOptions):
     exchange: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
 
+class BigQueryOptions(_Options):
+    """Tables of your own in BigQuery, read where they are and never written.
+
+    Attributes:
+        project: None: the warehouse's.
+        dataset: Where the table lies.
+        table: None: stocks_daily_clean, etfs_daily_clean or crypto_daily_clean, by the asset class.
+        columns: Our name of a column → its name in the table; others are found by our own name, then by the usual
+            ones (macd_hist, bb_upper, created_at, ...). `arrived_at` says which of two copies of a bar is the newer.
+        recompute_indicators: Compute the indicators from the bars; false: take the table's own, inside BigQuery, which
+            needs them in the configured variant and leaves every bar where it is.
+    """
+
+    source: Literal["bigquery"] = "bigquery"
+    project: Annotated[str, Field(pattern=r"^[a-z][a-z0-9:.-]*$")] | None = None
+    dataset: Annotated[str, Field(pattern=r"^\w+$")] = "crypto_trading_data"
+    table: Annotated[str, Field(pattern=r"^[\w-]+$")] | None = None
+    columns: dict[BigQueryColumnName, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    recompute_indicators: bool = True
+
+    @model_validator(mode="after")
+    def _each_column_once(self) -> BigQueryOptions:
+        if len({name.lower() for name in self.columns.values()}) < len(self.columns):
+            raise ValueError("columns: one column of the table cannot be two of ours")
+        return self
+
+
 SourceSettings = Annotated[
-    SampleOptions | SimulatedOptions | ParquetOptions | CsvOptions | YFinanceOptions | CcxtOptions,
+    SampleOptions | SimulatedOptions | ParquetOptions | CsvOptions | YFinanceOptions | CcxtOptions | BigQueryOptions,
     Field(discriminator="source"),
 ]
 SourceOptions = (
-    SampleOptions | SimulatedOptions | ParquetOptions | CsvOptions | YFinanceOptions | CcxtOptions | PlainOptions
+    SampleOptions
+    | SimulatedOptions
+    | ParquetOptions
+    | CsvOptions
+    | YFinanceOptions
+    | CcxtOptions
+    | BigQueryOptions
+    | PlainOptions
 )
 OPTIONS_BY_SOURCE: dict[str, type[SourceOptions]] = {
     "sample": SampleOptions,
@@ -161,4 +204,5 @@ OPTIONS_BY_SOURCE: dict[str, type[SourceOptions]] = {
     "csv": CsvOptions,
     "yfinance": YFinanceOptions,
     "ccxt": CcxtOptions,
+    "bigquery": BigQueryOptions,
 }

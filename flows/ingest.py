@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from configs.sources import SourceSettings
+from configs.sources import BigQueryOptions, SourceSettings
 from flows.context import Context
 from market.assets import ASSET_TYPES, AssetType
 from market.errors import ConfigError, SourceError
@@ -37,10 +37,18 @@ def ingest(
     for batch in batches:
         what = batch.asset_type if batch.interval == "1d" else f"{batch.asset_type} {batch.interval}"
         with context.reporter.step(f"store {what}"):
-            reports.append(
-                context.tasks.run(f"store-{batch.asset_type}", store_batch, context.warehouse, context.settings, batch)
-            )
+            reports.append(context.tasks.run(f"store-{batch.asset_type}", _store, context, batch))
     return reports
+
+
+def _store(context: Context, batch: Batch) -> IngestReport:
+    """Store bars, or leave them where they are and put a view over them."""
+    options = context.settings.sources.of(batch.asset_type)
+    if isinstance(options, BigQueryOptions) and not options.recompute_indicators and batch.source == options.source:
+        from warehouse.attached import attach
+
+        return attach(context.warehouse, context.settings, options, batch)
+    return store_batch(context.warehouse, context.settings, batch)
 
 
 def read_bars(

@@ -8,8 +8,10 @@ import numpy as np
 import polars as pl
 
 from configs.settings import Settings
+from configs.sources import BigQueryOptions
 from market.assets import CLEAN_TABLES, AssetType
-from market.indicators import INDICATOR_COLUMNS, add_indicators
+from market.indicators import OUTPUT_COLUMNS, add_indicators
+from warehouse.clean import clean_state
 from warehouse.clock import wall_clock
 from warehouse.duckdb import DuckDBWarehouse
 from warehouse.features import FEATURES_TABLE, feature_parameters, feature_query
@@ -47,10 +49,11 @@ def truncation_check(warehouse: Warehouse, settings: Settings, asset_type: Asset
     stored_bars = _stored_rows(warehouse, CLEAN_TABLES[asset_type], histories, None)
     stored_features = _stored_rows(warehouse, FEATURES_TABLE, histories, asset_type)
     cuts = _cut_histories(histories, stored_features, settings)
-    indicators = add_indicators(cuts, settings.indicators.variant)
+    own = _computed_here(warehouse, settings, asset_type)
+    indicators = add_indicators(cuts, settings.indicators.variant) if own else _with_given(cuts, stored_bars)
     features = _features_of(indicators, settings, asset_type)
     findings = [
-        *compare(stored_bars, indicators, ("percent_change", *INDICATOR_COLUMNS), stage="indicator"),
+        *(compare(stored_bars, indicators, OUTPUT_COLUMNS, stage="indicator") if own else ()),
         *compare(
             stored_features,
             features,
@@ -58,9 +61,10 @@ def truncation_check(warehouse: Warehouse, settings: Settings, asset_type: Asset
             stage="feature",
         ),
     ]
-    return findings or [
-        Finding("", asset_type, f"{cuts['symbol'].n_unique()} cut histories, {cuts.height} bars: no past value changed")
-    ]
+    told = f"{cuts['symbol'].n_unique()} cut histories, {cuts.height} bars: no past value changed"
+    if not own:
+        told += "; the indicators are your table's own, so only what is made of them could be recomputed"
+    return findings or [Finding("", asset_type, told)]
 
 
 def compare(stored: pl.DataFrame, cut: pl.DataFrame, columns: tuple[str, ...], *, stage: str) -> list[Finding]:
@@ -145,6 +149,22 @@ def _cut_histories(histories: pl.DataFrame, features: pl.DataFrame, settings: Se
             piece = history.head(length)
             pieces.append(piece.with_columns(symbol=pl.lit(f"{symbol}{_CUT_MARK}{length}")))
     return pl.concat(pieces).sort("asset_type", "symbol", "datetime")
+
+
+def _computed_here(warehouse: Warehouse, settings: Settings, asset_type: AssetType) -> bool:
+    """Whether the platform computed the stored indicators; else they came with a table that is only read."""
+    source = settings.sources.of(asset_type)
+    if not isinstance(source, BigQueryOptions) or source.recompute_indicators:
+        return True
+    with warehouse.read() as read:
+        return clean_state(read, asset_type).change_number > 0
+
+
+def _with_given(cuts: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """Cut histories with the stored indicators of their bars."""
+    own = stored.select("datetime", *OUTPUT_COLUMNS, parent="symbol")
+    parents = cuts.with_columns(parent=pl.col("symbol").str.split(_CUT_MARK).list.first())
+    return parents.join(own, on=["parent", "datetime"], how="left", maintain_order="left").drop("parent")
 
 
 def _rare_flags(features: pl.DataFrame) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -14,7 +14,7 @@ from market.bar_checks import SOURCE_ROW
 from market.errors import BadBarsError
 from market.inspection import Inspection, InspectionRules, RawBars, inspect_bars
 from market.sessions import INTERVALS, Interval
-from warehouse.sources.base import RawSource, Source
+from warehouse.sources.base import FilteringSource, RawSource, SetAside, Source
 from warehouse.symbol_events import under_new_names
 from warehouse.warehouse import Warehouse
 
@@ -81,7 +81,19 @@ def read_batches(
         rules = inspection_rules(settings)
         inspection = inspect_bars(part, rules=rules, now=now, interval=interval, earlier_bars=earlier)
         batches += _batches(inspection, interval, source.name, settings)
+    if isinstance(source, FilteringSource):
+        batches = [_with_set_aside(batch, source.set_aside(batch.asset_type)) for batch in batches]
     return [batch for batch in batches if asset_type in (None, batch.asset_type)]
+
+
+def _with_set_aside(batch: Batch, left_out: SetAside) -> Batch:
+    """Rows that the source left out where they lie were read and quarantined too."""
+    return replace(
+        batch,
+        findings=pl.concat([batch.findings, left_out.findings]),
+        read=batch.read + left_out.rows,
+        quarantined=batch.quarantined + left_out.rows,
+    )
 
 
 def inspection_rules(settings: Settings) -> InspectionRules:

@@ -26,7 +26,7 @@ def settings():
 
 
 def test_every_source_is_found_and_no_helper():
-    assert source_names() == ("ccxt", "csv", "parquet", "sample", "simulated", "yfinance")
+    assert source_names() == ("bigquery", "ccxt", "csv", "parquet", "sample", "simulated", "yfinance")
 
 
 def test_a_source_without_its_package_says_what_to_install(settings, monkeypatch):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
@@ -68,6 +69,28 @@ class RawSource(Source, Protocol):
             BadBarsError: A file is no table of bars, or a cell cannot be read.
             SourceError: The source cannot be read.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """Rows that a source left out itself, where they lie.
+
+    Attributes:
+        rows: How many.
+        findings: What says so, `market.findings.FINDING_SCHEMA`.
+    """
+
+    rows: int
+    findings: pl.DataFrame
+
+
+@runtime_checkable
+class FilteringSource(RawSource, Protocol):
+    """A source that leaves rows out before they are read."""
+
+    def set_aside(self, asset_type: AssetType) -> SetAside:
+        """What was left out of one class; ask after `raw`."""
         ...
 
 
