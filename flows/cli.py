@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from click import get_current_context
 
 from market.errors import ConfigError, TradeHitsError
 
@@ -29,6 +31,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+warehouse_app = typer.Typer(help="Look after the warehouse's own file and tables.", no_args_is_help=True)
+app.add_typer(warehouse_app, name="warehouse")
 
 ProfileOption = Annotated[
     str | None,
@@ -59,6 +63,11 @@ class AssetTypeChoice(StrEnum):
 ClassOption = Annotated[
     AssetTypeChoice | None,
     typer.Option("--asset-type", help="Bars of this class only, and the class of files that do not say theirs."),
+]
+
+AsOfOption = Annotated[
+    str | None,
+    typer.Option("--as-of", help="What was known at this instant, such as 2024-01-31T00:00:00Z; default: today."),
 ]
 
 
@@ -117,9 +126,23 @@ def ingest(
 
 
 @app.command()
-def features(profile: ProfileOption = None) -> None:
-    """Build the walk-forward features from stored bars and load them into Feast."""
+def features(
+    profile: ProfileOption = None,
+    as_of: AsOfOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="With --as-of: a parquet file for the training rows.")
+    ] = None,
+    asset_type: Annotated[
+        AssetTypeChoice | None, typer.Option("--asset-type", help="With --as-of: this class only.")
+    ] = None,
+) -> None:
+    """Build the walk-forward features from stored bars and load them into Feast; with --as-of, those of the past."""
     settings = _settings(profile)
+    if as_of is not None:
+        _features_as_of(settings, as_of, output, asset_type)
+        return
+    if output is not None or asset_type is not None:
+        raise ConfigError("--output and --asset-type go with --as-of", remedy="give --as-of, or leave them out")
 
     def body(context: Context) -> None:
         from flows.features import features as build
@@ -137,14 +160,20 @@ def train(
         list[AssetTypeChoice] | None,
         typer.Option("--asset-type", help="Train this class only; repeatable. Default: all."),
     ] = None,
+    as_of: AsOfOption = None,
 ) -> None:
-    """Train walk-forward, check the result, register it, and publish the first champion's record."""
+    """Train walk-forward, check the result, register it, and publish the first champion's record.
+
+    With --as-of it trains on what was known then: a study that is logged, and never registered or published.
+    """
     settings = _settings(profile)
 
     def body(context: Context) -> None:
+        from flows.asof import instant
         from flows.retrain import train as train_classes
 
-        _show(settings, train_classes(context, [choice.value for choice in asset_type or []]))
+        classes: list[AssetType] = [choice.value for choice in asset_type or []]
+        _show(settings, train_classes(context, classes, as_of=instant(as_of) if as_of else None))
 
     _flow("train", settings, body)
 
@@ -159,6 +188,38 @@ def sql(
     from flows.sql_command import run_sql
 
     typer.echo(run_sql(_settings(profile), query, output.value).rstrip("\n"))
+
+
+@warehouse_app.command()
+def compact(
+    profile: ProfileOption = None,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="First drop superseded versions of bars older than versions.keep_days.")
+    ] = False,
+) -> None:
+    """Rewrite the warehouse file without unused space, compare, and put it in place; safe when killed."""
+    from flows.warehouse_command import compact as compact_file
+
+    typer.echo(compact_file(_settings(profile), versions=versions))
+
+
+@warehouse_app.command()
+def statistics(profile: ProfileOption = None) -> None:
+    """Rows, bytes and last change of every table."""
+    from flows.warehouse_command import statistics as describe
+
+    typer.echo(describe(_settings(profile)))
+
+
+def _features_as_of(settings: Settings, as_of: str, output: Path | None, asset_type: AssetTypeChoice | None) -> None:
+    """Rows and hash of training sets of the past; reads only, so it needs no turn in the pipeline."""
+    from flows.asof import features_as_of, instant
+    from flows.show import show_as_of
+
+    classes: list[AssetType] = [asset_type.value] if asset_type else []
+    show_as_of(features_as_of(settings, instant(as_of), asset_types=classes, output=output))
+    if output is not None:
+        typer.echo(f"rows written to {output}")
 
 
 def _class(choice: AssetTypeChoice | None) -> AssetType | None:
@@ -179,9 +240,46 @@ def doctor(
         raise typer.Exit(1)
 
 
+@app.command()
+def probe(
+    profile: ProfileOption = None,
+    output: Annotated[ReportChoice, typer.Option("--format", help="table or json.")] = ReportChoice.TABLE,
+) -> None:
+    """Ask the engine the golden GoogleSQL probes: BigQuery's documented answers, or a refusal by name."""
+    from flows.probe import run_probe
+
+    text, passed = run_probe(_settings(profile), output.value)
+    typer.echo(text.rstrip("\n"))
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate(
+    profile: ProfileOption = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Compare the datasets with the platform's tables; changes nothing (default).")
+    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Carry the plan out.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what --apply did.")] = False,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="With --plan: this dataset only.")] = None,
+    output: Annotated[ReportChoice, typer.Option("--format", help="table or json.")] = ReportChoice.TABLE,
+) -> None:
+    """Tables that were in BigQuery before: adopt, shadow or leave each; none is altered unless you adopt it."""
+    from flows.migrate import Step, run_migrate
+
+    if plan + apply + undo > 1:
+        raise ConfigError("--plan, --apply and --undo are three commands", remedy="give one of them")
+    step: Step = "apply" if apply else "undo" if undo else "plan"
+    typer.echo(run_migrate(_settings(profile), step, output.value, dataset))
+
+
 def _settings(profile: str | None) -> Settings:
     from configs.settings import load_settings
+    from warehouse.engines import command
 
+    context = get_current_context(silent=True)
+    command.set(context.info_name or "" if context else "")
     return load_settings(profile)
 
 
@@ -205,6 +303,8 @@ def main() -> None:
     """Entry point: named errors become one message and an exit code (1 failed, 2 bad usage)."""
     # OpenMP threads that spin while they wait make training several times slower on a machine with other work.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Google's libraries announce on every start when they will stop supporting this Python.
+    warnings.filterwarnings("ignore", message="You are using a Python version", category=FutureWarning)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()

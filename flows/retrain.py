@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -16,16 +18,18 @@ from registry.models import ModelRegistry
 from registry.provenance import snapshot_tags
 from registry.store import RunStore
 from training.audit import CheckResult, audit_run, require_passed
-from training.dataset import load_dataset
+from training.dataset import as_dataset, load_dataset, stored_training_set
 from training.evaluate import OracleReport, SplitReport, evaluate_oracle, evaluate_splits
 from training.promotion import promote, published_record
 from training.tracking import log_training, make_bundle, register
 from training.walk_forward import run_walk_forward
+from warehouse.asof import warehouse_as_of
 from warehouse.features import stored_asset_types
 from warehouse.ingest import stored_sources
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
+    from warehouse.warehouse import Warehouse
 
 SIMULATED = "simulated"
 
@@ -35,7 +39,9 @@ class TrainReport:
     """What a training run of one asset class found and what became of it.
 
     Attributes:
-        status: `champion` when it was promoted, `challenger` when another champion stands.
+        status: `champion` when it was promoted, `challenger` when another champion stands, `study` when it was trained
+            on what was known at an earlier time: it is logged and neither registered nor published.
+        model_version: `none` for a study.
         sources: Sources of its bars; `simulated` among them marks simulated data.
     """
 
@@ -54,6 +60,7 @@ class TrainReport:
     oracle: OracleReport | None
     checks: tuple[CheckResult, ...]
     data_hash: str
+    as_of: str | None = None
 
     @property
     def is_simulated(self) -> bool:
@@ -61,10 +68,18 @@ class TrainReport:
         return SIMULATED in self.sources
 
 
-def train(context: Context, asset_types: Sequence[AssetType] = ()) -> list[TrainReport]:
+def train(
+    context: Context, asset_types: Sequence[AssetType] = (), *, as_of: datetime | None = None
+) -> list[TrainReport]:
     """Train asset classes (all with bars by default) under one MLflow parent run.
 
+    Args:
+        context: Settings, warehouse, progress.
+        asset_types: Classes to train.
+        as_of: Train on what was known at this instant, as a study that is never promoted; None: on what is known now.
+
     Raises:
+        KnowledgeTimeError: Nobody can say what was known at `as_of`.
         TrainingError: There is nothing to train on.
         IntegrityError: A check failed; the run is kept, nothing of it is published.
     """
@@ -76,24 +91,30 @@ def train(context: Context, asset_types: Sequence[AssetType] = ()) -> list[Train
     with context.reporter.step("open MLflow"):
         store = RunStore(context.settings)
     registry = ModelRegistry(store)
-    tags = {**snapshot_tags(), "profile": context.settings.profile}
+    tags = {**snapshot_tags(), "profile": context.settings.profile, **_as_of_tags(as_of)}
     with store.start_run("walk-forward", tags=tags) as parent:
         return [
-            context.tasks.run(f"train-{name}", _train_class, context, store, registry, parent, name) for name in chosen
+            context.tasks.run(f"train-{name}", _train_class, context, store, registry, parent, name, as_of)
+            for name in chosen
         ]
 
 
 def _train_class(
-    context: Context, store: RunStore, registry: ModelRegistry, parent: str, asset_type: AssetType
+    context: Context,
+    store: RunStore,
+    registry: ModelRegistry,
+    parent: str,
+    asset_type: AssetType,
+    as_of: datetime | None,
 ) -> TrainReport:
-    settings, warehouse = context.settings, context.warehouse
-    sources = stored_sources(warehouse)[asset_type]
-    data = "simulated" if SIMULATED in sources else "real"
-    with store.start_run(
-        asset_type, parent=parent, tags={**snapshot_tags(), "asset_type": asset_type, "data": data}
-    ) as run_id:
-        with context.reporter.step(f"{asset_type}: read features from Feast"):
-            dataset = load_dataset(settings, asset_type)
+    settings = context.settings
+    with ExitStack() as opened:
+        with context.reporter.step(f"{asset_type}: read features{' as of ' + as_of.isoformat() if as_of else ''}"):
+            warehouse, dataset = opened.enter_context(_data(context, asset_type, as_of))
+        sources = stored_sources(warehouse)[asset_type]
+        data = "simulated" if SIMULATED in sources else "real"
+        tags = {**snapshot_tags(), "asset_type": asset_type, "data": data, **_as_of_tags(as_of)}
+        run_id = opened.enter_context(store.start_run(asset_type, parent=parent, tags=tags))
         with context.reporter.step(f"{asset_type}: walk-forward") as advance:
             walk_forward = run_walk_forward(dataset, settings, advance)
         with context.reporter.step(f"{asset_type}: check and evaluate"):
@@ -101,13 +122,17 @@ def _train_class(
             thresholds = Thresholds(**settings.thresholds.of(asset_type).model_dump())
             splits = evaluate_splits(walk_forward.predictions, thresholds, settings.evaluation)
             oracle = _oracle(context, dataset, walk_forward.predictions) if SIMULATED in sources else None
-        with context.reporter.step(f"{asset_type}: log run and register"):
+        with context.reporter.step(f"{asset_type}: log run{'' if as_of else ' and register'}"):
             log_training(store, run_id, settings, dataset, walk_forward, splits, oracle, checks, sources)
             require_passed(checks)
             bundle = make_bundle(settings, run_id, dataset, walk_forward)
-            model_version = register(registry, run_id, bundle, dataset.matrix[-5:])
-        status = "challenger"
-        if registry.champion_version(asset_type) is None:
+            if as_of is not None:
+                registry.log_bundle(run_id, bundle, dataset.matrix[-5:])
+                status, model_version = "study", "none"
+            else:
+                model_version = register(registry, run_id, bundle, dataset.matrix[-5:])
+                status = "challenger"
+        if as_of is None and registry.champion_version(asset_type) is None:
             with context.reporter.step(f"{asset_type}: publish record"):
                 record = published_record(
                     warehouse, asset_type, walk_forward.predictions, run_id=run_id, model_version=model_version
@@ -133,7 +158,23 @@ def _train_class(
         oracle=oracle,
         checks=tuple(checks),
         data_hash=dataset.content_hash,
+        as_of=_as_of_tags(as_of).get("as_of"),
     )
+
+
+@contextmanager
+def _data(context: Context, asset_type: AssetType, as_of: datetime | None) -> Iterator[tuple[Warehouse, Dataset]]:
+    """The training set, and the warehouse it must agree with: today's out of Feast, or that of an earlier time."""
+    if as_of is None:
+        yield context.warehouse, load_dataset(context.settings, asset_type)
+        return
+    with warehouse_as_of(context.warehouse, context.settings, asset_type, as_of) as past:
+        rows = stored_training_set(past.warehouse, context.settings, asset_type)
+        yield past.warehouse, as_dataset(context.settings, asset_type, rows)
+
+
+def _as_of_tags(as_of: datetime | None) -> dict[str, str]:
+    return {} if as_of is None else {"as_of": as_of.astimezone(UTC).isoformat().replace("+00:00", "Z")}
 
 
 def _oracle(context: Context, dataset: Dataset, predictions: pl.DataFrame) -> OracleReport | None:

@@ -13,6 +13,7 @@ from configs.settings import Settings
 from flows.summary import open_next
 
 if TYPE_CHECKING:
+    from flows.asof import AsOfReport
     from flows.retrain import TrainReport
     from training.evaluate import SplitReport
     from warehouse.features import FeatureReport
@@ -90,6 +91,26 @@ def show_features(reports: Sequence[FeatureReport]) -> None:
     )
 
 
+def show_as_of(reports: Sequence[AsOfReport]) -> None:
+    """Print training sets of the past, each with the hash that later corrections must not change."""
+    _show_rows(
+        ("class", "as of", "rows", "labelled", "symbols", "newest bar", "corrected", "loaded later"),
+        [
+            (
+                r.asset_type,
+                f"{r.as_of:%Y-%m-%d %H:%M:%S} UTC",
+                *(f"{count:,}" for count in (r.rows, r.labelled, r.symbols)),
+                f"{r.newest:%Y-%m-%d}",
+                *(f"{count:,}" for count in (r.corrected, r.loaded_later)),
+            )
+            for r in reports
+        ],
+    )
+    console = _console()
+    for report in reports:
+        console.print(f"{report.asset_type}: sha256 {report.content_hash}", highlight=False)
+
+
 def _show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = _table(columns)
     for row in rows:
@@ -137,9 +158,11 @@ def _signal_cells(split: SplitReport) -> list[str]:
 
 def _class_lines(report: TrainReport) -> list[str]:
     passed = sum(check.status == "passed" for check in report.checks)
-    champion = (
-        "champion, record published" if report.status == "champion" else f"challenger of {report.champion_version}"
-    )
+    champion = {
+        "champion": "champion, record published",
+        "challenger": f"challenger of {report.champion_version}",
+        "study": f"as of {report.as_of}: logged, not registered",
+    }[report.status]
     lines = [
         f"{report.asset_type}: {report.model_version} ({champion}), {report.folds} folds, trained through "
         f"{report.trained_through[:10]}, {passed} of {len(report.checks)} checks passed"

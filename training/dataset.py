@@ -10,11 +10,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from configs.settings import Settings
-from feature_repo.services import feature_names
+from feature_repo import interactions
+from feature_repo.services import INTERACTIONS, feature_names, stored_columns
 from feature_repo.store import read_features, read_labels
 from market.assets import AssetType
 from market.errors import IntegrityError, NotEnoughDataError
 from registry.provenance import content_hash
+from warehouse.asof import warehouse_as_of
+from warehouse.features import FEATURES_TABLE
+from warehouse.warehouse import Warehouse
 
 KEY = ("asset_type", "symbol", "datetime")
 LABELS = ("target_direction", "forward_return_pct", "label_known_at", "data_split")
@@ -59,15 +63,63 @@ def load_dataset(settings: Settings, asset_type: AssetType) -> Dataset:
         NotEnoughDataError: The class has no feature rows.
         IntegrityError: A key stands twice, or features and labels do not cover the same bars.
     """
-    service = settings.training.feature_service
-    names = feature_names(service)
-    features = read_features(settings, service, asset_type)
+    features = read_features(settings, settings.training.feature_service, asset_type)
     labels = read_labels(settings, asset_type)
     if features.height == 0:
         raise NotEnoughDataError(
             f"{asset_type} has no features", remedy=f"run `tradehits ingest` and `tradehits features` for {asset_type}"
         )
-    joined = join_labels(features, labels).sort("datetime", "symbol")
+    return as_dataset(settings, asset_type, join_labels(features, labels).sort("datetime", "symbol"))
+
+
+def training_set_as_of(
+    warehouse: Warehouse, settings: Settings, asset_type: AssetType, as_of: datetime
+) -> pl.DataFrame:
+    """The rows that training would have had with what was known at an instant.
+
+    Bars are those known then (`warehouse.asof`), indicators and features are computed from them, and a row has a label
+    only if its next bar was known. Corrections that arrived later change nothing, and `training_set_hash` proves it.
+
+    Args:
+        warehouse: Holds every version of the bars.
+        settings: Feature service, indicator variant, split dates.
+        asset_type: The asset class.
+        as_of: The instant, with a zone.
+
+    Returns:
+        `KEY`, `bar_known_at`, the service's features as Float64 and `LABELS`, sorted by (datetime, symbol); NULL where
+        something is unknown.
+
+    Raises:
+        KnowledgeTimeError: Nobody can say what was known then.
+    """
+    with warehouse_as_of(warehouse, settings, asset_type, as_of) as past:
+        return stored_training_set(past.warehouse, settings, asset_type)
+
+
+def stored_training_set(warehouse: Warehouse, settings: Settings, asset_type: AssetType) -> pl.DataFrame:
+    """The same rows as `training_set_as_of` from the features of a warehouse as they stand, without Feast."""
+    service = settings.training.feature_service
+    columns = dict.fromkeys((*KEY, "bar_known_at", *stored_columns(service), *LABELS))
+    sql = f"SELECT {', '.join(columns)} FROM `{FEATURES_TABLE}` WHERE asset_type = @asset_type"
+    with warehouse.read() as read:
+        frame = pl.DataFrame(read.query(f"{sql} ORDER BY datetime, symbol", {"asset_type": asset_type}))
+    names = feature_names(service)
+    for name in (name for name in names if name in INTERACTIONS):
+        transform = getattr(interactions, name)
+        values = transform(frame.select(INTERACTIONS[name]).to_dict(as_series=False))[name]
+        frame = frame.with_columns(pl.Series(name, values, pl.Float64))
+    return frame.select(*KEY, "bar_known_at", *(pl.col(name).cast(pl.Float64) for name in names), *LABELS)
+
+
+def training_set_hash(settings: Settings, training_set: pl.DataFrame) -> str:
+    """SHA-256 over keys, features and labels of a training set sorted by (datetime, symbol)."""
+    return content_hash(training_set.select(*KEY, *feature_names(settings.training.feature_service), *LABELS))
+
+
+def as_dataset(settings: Settings, asset_type: AssetType, joined: pl.DataFrame) -> Dataset:
+    """Arrays out of rows that have features and labels, sorted by (datetime, symbol)."""
+    names = feature_names(settings.training.feature_service)
     matrix = joined.select(names).cast(pl.Float32).fill_null(float("nan")).to_numpy(order="c")
     keys = joined.select(*KEY, "bar_known_at", *LABELS)
     return Dataset(
@@ -79,7 +131,7 @@ def load_dataset(settings: Settings, asset_type: AssetType) -> Dataset:
         known_at=_instants(joined["bar_known_at"]),
         label_known_at=_instants(joined["label_known_at"]),
         keys=keys,
-        content_hash=content_hash(joined.select(*KEY, *names, *LABELS)),
+        content_hash=training_set_hash(settings, joined),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -12,12 +14,14 @@ from warehouse.dialect import TableNames, to_duckdb
 from warehouse.dialect.macros import ENGINE_SCHEMA, MACROS
 from warehouse.dialect.metadata import metadata_views
 from warehouse.dialect.translate import referenced_tables
+from warehouse.duckdb_apply import rollback
 from warehouse.duckdb_host import identifier, quoted
+from warehouse.duckdb_migrate import STATE, apply_steps, refuse_newer, stored_state
 from warehouse.duckdb_types import duckdb_type, google_type
+from warehouse.migrations import STEPS, Step, newest_version
 from warehouse.schema import SchemaFolder, Table
 
 _DIALECT = Path(__file__).parent / "dialect"
-_STATE = f"{ENGINE_SCHEMA}.schema_state"
 
 
 def schema_digest(schema: SchemaFolder, names: TableNames) -> str:
@@ -29,20 +33,18 @@ def schema_digest(schema: SchemaFolder, names: TableNames) -> str:
     return digest.hexdigest()
 
 
-def stored_digest(cursor: duckdb.DuckDBPyConnection) -> str | None:
-    """The digest of the schema that the file was last brought to, or None."""
-    known = cursor.execute(
-        f"SELECT 1 FROM duckdb_tables() WHERE schema_name = '{ENGINE_SCHEMA}' AND table_name = 'schema_state'"
-    ).fetchone()
-    found = cursor.execute(f"SELECT digest FROM {_STATE}").fetchone() if known else None
-    return str(found[0]) if found else None
+def bring_up(
+    cursor: duckdb.DuckDBPyConnection, schema: SchemaFolder, names: TableNames, steps: Sequence[Step] = STEPS
+) -> None:
+    """Bring a file of any earlier schema version to this one, in one transaction.
 
-
-def bring_up(cursor: duckdb.DuckDBPyConnection, schema: SchemaFolder, names: TableNames) -> None:
-    """Create what is missing and refresh every macro and view, in one transaction.
+    Migration steps that the file lacks are applied in order; missing tables and missing nullable columns are added;
+    macros and views are refreshed.
 
     Raises:
-        SchemaError: For a table that holds rows and has other columns than its file, or views that need each other.
+        NewerSchemaError: The file knows more steps than this software.
+        SchemaError: For a table that holds rows and differs from its file in a way that no step covers, or views that
+            need each other.
     """
     cursor.execute("BEGIN")
     try:
@@ -50,17 +52,22 @@ def bring_up(cursor: duckdb.DuckDBPyConnection, schema: SchemaFolder, names: Tab
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(local)}")
         for macro in MACROS:
             cursor.execute(macro)
+        state = stored_state(cursor)
+        refuse_newer(state, steps)
+        if state is not None:
+            apply_steps(cursor, state[1], steps, schema, names)
         for name in schema.tables:
             _bring_up_table(cursor, schema.table(name), names)
         for view in metadata_views(schema, names):
             cursor.execute(view)
-        for name, sql in _views(schema, names).items():
+        for name, sql in _views(names, schema.digest()).items():
             dataset, local_name = names.local_table(name)
             _create_view(cursor, f"{identifier(dataset)}.{identifier(local_name)}", name, sql)
-        cursor.execute(f"CREATE OR REPLACE TABLE {_STATE} AS SELECT {quoted(schema_digest(schema, names))} AS digest")
+        digest, version = quoted(schema_digest(schema, names)), newest_version(steps)
+        cursor.execute(f"CREATE OR REPLACE TABLE {STATE} AS SELECT {digest} AS digest, {version}::BIGINT AS version")
         cursor.execute("COMMIT")
     except BaseException:
-        cursor.execute("ROLLBACK")
+        rollback(cursor)
         raise
 
 
@@ -81,6 +88,11 @@ def _bring_up_table(cursor: duckdb.DuckDBPyConnection, table: Table, names: Tabl
     ).fetchall()
     wanted = [(column.name, duckdb_type(column.type), column.nullable) for column in table.columns]
     if sorted(found) == sorted(wanted):
+        return
+    missing = [column for column in wanted if column[0] not in {name for name, _, _ in found}]
+    if found and sorted([*found, *missing]) == sorted(wanted) and all(nullable for _, _, nullable in missing):
+        for name, kind, _ in missing:
+            cursor.execute(f"ALTER TABLE {target} ADD COLUMN {identifier(name)} {kind}")
         return
     if found:
         counted = cursor.execute(f"SELECT COUNT(*) FROM {target}").fetchone()
@@ -105,15 +117,20 @@ def _changed(
             ]
             return SchemaError(
                 f"{table.name}: column '{name}' is {texts[0]} in the warehouse ({rows} rows), {texts[1]} in its file",
-                remedy=f"export the table (tradehits sql --format csv) and rebuild, or restore {table.name}.sql",
+                remedy=f"export the table (tradehits sql --format csv) and rebuild, restore {table.name}.sql, or add a "
+                "step to warehouse/migrations.py that says where the new content comes from",
             )
     raise WarehouseError(
         f"{table.name}: columns differ only in a way that cannot be named", remedy="rebuild the warehouse"
     )
 
 
-def _views(schema: SchemaFolder, names: TableNames) -> dict[str, str]:
-    """Translated views, every one after the views it reads."""
+@lru_cache(maxsize=8)
+def _views(names: TableNames, digest: str) -> dict[str, str]:
+    """Translated views of the names' schema in the state of this digest, every one after the views it reads."""
+    schema = names.schema
+    if schema is None:
+        return {}
     reads = {name: referenced_tables(schema.view_sql(name), names) & schema.views.keys() for name in schema.views}
     ordered: dict[str, str] = {}
     while len(ordered) < len(reads):

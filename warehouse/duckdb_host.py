@@ -18,6 +18,7 @@ import duckdb
 
 from configs.settings import WarehouseSettings
 from market.errors import WarehouseError, WarehouseLockedError
+from warehouse.duckdb_errors import file_error
 
 CATALOG = "warehouse"
 
@@ -74,7 +75,14 @@ class Host:
             with self._lock:
                 self._attached -= 1
                 if self._file is not None and self._attached == 0:
-                    instance.execute(f"DETACH {CATALOG}")
+                    self._detach(instance)
+
+    def _detach(self, instance: duckdb.DuckDBPyConnection) -> None:
+        try:
+            instance.execute(f"DETACH {CATALOG}")
+        except duckdb.Error:  # a fatal error has ended this instance; the next use starts another
+            instance.close()
+            self._instance = None
 
     def _started(self) -> duckdb.DuckDBPyConnection:
         if self._instance is None:
@@ -93,14 +101,15 @@ class Host:
             raise WarehouseError(f"there is no warehouse yet at {file}", remedy="fill it with `tradehits ingest`")
         try:
             instance.execute(f"ATTACH {quoted(file)} AS {CATALOG}{' (READ_ONLY)' if read_only else ''}")
-        except duckdb.IOException as error:
-            if "lock" not in str(error).lower():
-                raise WarehouseError(f"cannot open {file}: {error}", remedy="check the file and its folder") from error
-            raise WarehouseLockedError(
-                f"{file} is open in a program that does not take the warehouse's lock: {error}",
-                remedy="close the other program (a DuckDB shell, a notebook), or let it read an export",
-            ) from error
         except duckdb.Error as error:
+            named = file_error(error)
+            if named is not None:
+                raise named from error
+            if isinstance(error, duckdb.IOException) and "lock" in str(error).lower():
+                raise WarehouseLockedError(
+                    f"{file} is open in a program that does not take the warehouse's lock: {error}",
+                    remedy="close the other program (a DuckDB shell, a notebook), or let it read an export",
+                ) from error
             raise WarehouseError(f"cannot open {file}: {error}", remedy="restore the file from its backup") from error
 
 

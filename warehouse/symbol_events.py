@@ -11,6 +11,7 @@ import pyarrow as pa
 from configs.settings import Settings
 from market.assets import AssetType
 from market.readjustment import Readjustment
+from market.sessions import Interval
 from market.symbols import canonical_symbol
 from warehouse.warehouse import Write
 
@@ -27,6 +28,7 @@ _SCHEMA = pa.schema(
         "price_factor": pa.float64(),
         "volume_factor": pa.float64(),
         "rescaled_until": _STAMP,
+        "interval": pa.string(),
         "source": pa.string(),
         "recorded_at": _STAMP,
     }
@@ -67,6 +69,7 @@ def event_writes(
     *,
     source: str,
     arrived_at: datetime,
+    interval: Interval = "1d",
 ) -> list[Write]:
     """The write that records what is known of the symbols of one asset class; events recorded before stay.
 
@@ -76,6 +79,7 @@ def event_writes(
         readjustments: Scales that changed.
         source: Name of the source that showed them.
         arrived_at: When its bars arrived.
+        interval: Of the bars that showed them.
     """
     said, configured = settings.symbols, "configuration"
     rows: list[dict[str, object]] = [
@@ -100,6 +104,7 @@ def event_writes(
             "price_factor": found.price_factor,
             "volume_factor": found.volume_factor,
             "rescaled_until": found.until,
+            "interval": interval,
             "source": source,
         }
         for found in readjustments

@@ -86,6 +86,8 @@ KEYS = {
     "ml_models.backtest_results": "backtest_id",
     "ml_models.backtest_trades": "trade_id",
     "ml_models.deployment_log": "deployment_id",
+    "tradehits.version_retention": "asset_type",
+    "tradehits.table_adoptions": "adoption_id",
     "tradehits.bar_versions": "asset_type symbol interval datetime ingested_at",
     "tradehits.bar_quarantine": "quarantine_id",
     "tradehits.sessions": "calendar session",

@@ -1,6 +1,7 @@
 -- Grain: one row per (asset_type, symbol, event, effective_at).
 -- What happened to a name or to a symbol's scale: RENAMED (to other_symbol), DELISTED, RELISTED (effective_at: a session's
--- date), READJUSTED (stored bars up to rescaled_until were multiplied by the factors; effective_at: the arrival that showed it).
+-- date), READJUSTED (stored bars of an interval up to rescaled_until were multiplied by the factors; effective_at: the
+-- arrival that showed it).
 CREATE TABLE IF NOT EXISTS `tradehits.symbol_events` (
   asset_type STRING NOT NULL,
   symbol STRING NOT NULL,
@@ -10,6 +11,7 @@ CREATE TABLE IF NOT EXISTS `tradehits.symbol_events` (
   price_factor FLOAT64,
   volume_factor FLOAT64,
   rescaled_until TIMESTAMP,
+  `interval` STRING,
   source STRING NOT NULL,
   recorded_at TIMESTAMP NOT NULL,
   PRIMARY KEY (asset_type, symbol, event, effective_at) NOT ENFORCED
