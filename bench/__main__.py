@@ -11,12 +11,31 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import features, indicators, ingest_incremental
+from bench import (
+    feast_historical,
+    feast_materialize,
+    feast_online,
+    features,
+    indicators,
+    ingest_incremental,
+    warehouse_20m,
+    warehouse_concurrency,
+)
 from bench.measure import Comparison
 
 RESULTS = Path(__file__).parent / "results.json"
 BENCHMARKS: dict[str, Callable[[str], Iterator[Comparison]]] = {
-    module.NAME: module.run for module in (indicators, features, ingest_incremental)
+    module.NAME: module.run
+    for module in (
+        indicators,
+        features,
+        ingest_incremental,
+        warehouse_20m,
+        warehouse_concurrency,
+        feast_historical,
+        feast_materialize,
+        feast_online,
+    )
 }
 
 
@@ -47,7 +66,9 @@ def keep(row: dict[str, str | float]) -> None:
 def table(rows: list[dict[str, str | float]]) -> Table:
     shown = Table()
     for title in rows[0]:
-        shown.add_column(title.replace("_", " "), justify="left" if title in ("name", "size", "peer") else "right")
+        shown.add_column(
+            title.replace("_", " "), justify="left" if title in ("name", "size", "peer", "note") else "right"
+        )
     for row in rows:
         shown.add_row(*(value if isinstance(value, str) else f"{value:,.3g}" for value in row.values()))
     return shown

@@ -10,13 +10,13 @@ import polars as pl
 FIRST_DAY = datetime(2017, 1, 1, tzinfo=UTC)
 
 
-def random_bars(symbols: int, length: int, *, first_symbol: int = 0) -> pl.DataFrame:
+def random_bars(symbols: int, length: int, *, first_symbol: int = 0, first_day: datetime = FIRST_DAY) -> pl.DataFrame:
     """Daily crypto bars of `symbols` symbols, `length` each, sorted by symbol and day."""
     random = np.random.default_rng(7 + first_symbol)
     close = 100.0 * np.exp(np.cumsum(random.normal(0.0, 0.02, (symbols, length)), axis=1))
     opened = np.concatenate((close[:, :1], close[:, :-1]), axis=1)
     reach = np.abs(random.normal(0.0, 0.01, (2, symbols, length)))
-    days = pl.datetime_range(FIRST_DAY, FIRST_DAY + timedelta(days=length - 1), "1d", time_unit="us", eager=True)
+    days = pl.datetime_range(first_day, first_day + timedelta(days=length - 1), "1d", time_unit="us", eager=True)
     names = pl.Series([f"S{first_symbol + i:05d}/USD" for i in range(symbols)])
     return pl.DataFrame(
         {

@@ -86,12 +86,13 @@ def talib_seconds(symbols: int) -> float:
     bars = random_bars(symbols, LENGTH)
     values = [bars[name].to_numpy() for name in ("high", "low", "close", "volume")]
     slices = [[part[i * LENGTH : (i + 1) * LENGTH] for part in values] for i in range(symbols)]
-    _talib(*slices[0])
+    talib_values(*slices[0])
     with ThreadPoolExecutor(THREADS) as pool:
-        return best_of(REPEATS, lambda: collections.deque(pool.map(lambda part: _talib(*part), slices), maxlen=0))
+        return best_of(REPEATS, lambda: collections.deque(pool.map(lambda part: talib_values(*part), slices), maxlen=0))
 
 
-def _talib(high: Any, low: Any, close: Any, volume: Any) -> list[Any]:
+def talib_values(high: Any, low: Any, close: Any, volume: Any) -> list[Any]:
+    """The columns of `market.indicators.OUTPUT_COLUMNS`, in their order."""
     import talib
 
     typical, median = talib.TYPPRICE(high, low, close), talib.MEDPRICE(high, low)

@@ -80,6 +80,8 @@ def unproven_readjustments(stored: pl.DataFrame, incoming: pl.DataFrame) -> pl.D
     Returns:
         The columns of `incoming` and `price_factor`, one row for each such symbol.
     """
+    if stored.is_empty():
+        return incoming.clear().with_columns(price_factor=pl.lit(None, pl.Float64))
     key = list(BAR_KEY)
     old = stored.select(*key, *(pl.col(name).alias(f"old_{name}") for name in PRICES))
     alone = incoming.join(old, on=key, how="inner").filter(pl.len().over("asset_type", "symbol") == 1)

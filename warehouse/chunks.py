@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import polars as pl
+
+T = TypeVar("T")
 
 CHUNK_ROWS = 400_000
 """Rows of about 50 columns that a build holds at once: some 200 MB, and as much again for the engine's windows."""
@@ -41,3 +46,16 @@ def symbol_ranges(counts: pl.DataFrame, chunk_rows: int | None = None) -> list[S
 def within(frame: pl.DataFrame, part: SymbolRange) -> pl.DataFrame:
     """The rows of a range's symbols."""
     return frame.filter(pl.col("symbol").is_between(pl.lit(part.first), pl.lit(part.last)))
+
+
+def ahead(compute: Callable[[SymbolRange], T], ranges: Sequence[SymbolRange]) -> Iterator[T]:
+    """Results in the order of the ranges, the next one computed while the caller works with the last."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = [pool.submit(compute, part) for part in ranges[:1]]
+        for part in ranges[1:]:
+            done = waiting.pop().result()
+            waiting.append(pool.submit(compute, part))
+            yield done
+            del done
+        for last in waiting:
+            yield last.result()

@@ -17,7 +17,7 @@ from configs.settings import Settings
 from market.assets import CLEAN_TABLES, AssetType
 from market.errors import BadBarsError
 from market.indicators import add_indicators
-from warehouse.chunks import SymbolRange, symbol_ranges, within
+from warehouse.chunks import SymbolRange, ahead, symbol_ranges, within
 from warehouse.clean_incremental import KEY, overlaid, rewritten_rows, touched_symbols
 from warehouse.clock import wall_clock
 from warehouse.warehouse import ReadConnection, Warehouse, Write
@@ -144,12 +144,17 @@ def _full(
         counts = pl.DataFrame(read.query(_VERSION_COUNTS, {"asset_type": asset_type}))
         own = fresh.group_by("symbol").agg(rows=pl.len().cast(pl.Int64))
         ranges = symbol_ranges(pl.concat([counts, own]).group_by("symbol").agg(pl.col("rows").sum()))
-        table_rows = sum(_keys_after(read, asset_type, part, fresh) for part in ranges)
+        table_rows = (
+            sum(_keys_after(read, asset_type, part, fresh) for part in ranges) if counts.height else fresh.height
+        )
+
+    def of_range(part: SymbolRange) -> pa.Table:
+        stored = pl.DataFrame(warehouse.query(_NEWEST_VERSIONS, _bounds(asset_type, part)))
+        return _with_indicators(overlaid(stored, within(fresh, part)), settings)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for part in ranges:
-            stored = pl.DataFrame(warehouse.query(_NEWEST_VERSIONS, _bounds(asset_type, part)))
-            yield from _with_indicators(overlaid(stored, within(fresh, part)), settings).to_batches()
+        for rows in ahead(of_range, ranges):
+            yield from rows.to_batches()
 
     schema = _with_indicators(fresh.clear(), settings).schema
     return [

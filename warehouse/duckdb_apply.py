@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import duckdb
 
 from market.errors import DuplicateKeyError, WarehouseError
 from warehouse.dialect import TableNames
-from warehouse.duckdb_host import identifier, quoted
+from warehouse.duckdb_errors import file_error
+from warehouse.duckdb_host import identifier
+from warehouse.duckdb_staging import Part, Staged, mapped
 from warehouse.schema import ENGINE_TABLE
-from warehouse.staging import Staged, key_text, scope_condition
+from warehouse.staging import key_text, scope_condition
 from warehouse.warehouse import WriteResult
+
+_ROWS = "staged_rows"
 
 
 def apply_staged(cursor: duckdb.DuckDBPyConnection, staged: Sequence[Staged], names: TableNames) -> list[WriteResult]:
@@ -23,30 +29,35 @@ def apply_staged(cursor: duckdb.DuckDBPyConnection, staged: Sequence[Staged], na
         _note_writes(cursor, sorted(changed), names)
         cursor.execute("COMMIT")
     except BaseException as error:
-        cursor.execute("ROLLBACK")
+        rollback(cursor)
         if isinstance(error, duckdb.Error):
-            raise WarehouseError(
+            raise file_error(error) or WarehouseError(
                 f"the write failed and left nothing behind: {error}", remedy="see the cause"
             ) from error
         raise
     return results
 
 
+def rollback(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Undo the open transaction; a COMMIT that failed has undone itself, and then there is none."""
+    with suppress(duckdb.TransactionException, duckdb.FatalException):
+        cursor.execute("ROLLBACK")
+
+
 class _Apply:
-    """One staged write inside the open transaction."""
+    """One staged write inside the open transaction; no two of its parts share a key."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, staged: Staged, names: TableNames) -> None:
         self._cursor = cursor
         self._staged = staged
         self._target = ".".join(map(identifier, names.local_table(staged.table.name)))
-        self._rows = f"read_parquet({quoted(staged.file)})"
         self._columns = ", ".join(identifier(column.name) for column in staged.table.columns)
         self._same_key = " AND ".join(f"old.{identifier(k)} = new.{identifier(k)}" for k in staged.table.key)
 
     def run(self) -> WriteResult:
         write, rows = self._staged.write, self._staged.rows
         if write.mode == "merge":
-            updated = self._count(f"DELETE FROM {self._target} AS old USING {self._rows} AS new WHERE {self._same_key}")
+            updated = self._each(f"DELETE FROM {self._target} AS old USING {_ROWS} AS new WHERE {self._same_key}")
             return WriteResult(write.table, self._insert() - updated, updated, 0, 0)
         if write.mode == "replace":
             deleted = self._delete_scope()
@@ -60,9 +71,19 @@ class _Apply:
         return WriteResult(write.table, self._insert(), 0, 0, 0)
 
     def _insert(self, condition: str = "") -> int:
-        return self._count(
-            f"INSERT INTO {self._target} ({self._columns}) SELECT {self._columns} FROM {self._rows} AS new {condition}"
+        return self._each(
+            f"INSERT INTO {self._target} ({self._columns}) SELECT {self._columns} FROM {_ROWS} AS new {condition}"
         )
+
+    def _each(self, sql: str) -> int:
+        """Run a statement for every part, mapping one at a time; returns the rows it changed."""
+        return sum(int(self._run(sql, part)[0][0]) for part in self._staged.parts)
+
+    def _run(self, sql: str, part: Part) -> list[tuple[Any, ...]]:
+        """A registered part would stay mapped until the transaction ends; one that a relation names does not."""
+        with mapped([part]) as [rows]:
+            result = self._cursor.from_arrow(rows).query(_ROWS, sql)
+            return result.fetchall() if result is not None else []
 
     def _delete_scope(self) -> int:
         write = self._staged.write
@@ -73,14 +94,14 @@ class _Apply:
 
     def _refuse_existing(self) -> None:
         key = ", ".join(f"new.{identifier(name)}" for name in self._staged.table.key)
-        found = self._cursor.execute(
-            f"SELECT {key} FROM {self._rows} AS new SEMI JOIN {self._target} AS old ON {self._same_key} LIMIT 1"
-        ).fetchone()
-        if found:
-            raise DuplicateKeyError(
-                f"{self._staged.table.name}: a row with this key exists ({key_text(self._staged.table, found)})",
-                remedy="append with skip_existing=True, or merge",
-            )
+        sql = f"SELECT {key} FROM {_ROWS} AS new SEMI JOIN {self._target} AS old ON {self._same_key} LIMIT 1"
+        for part in self._staged.parts:
+            found = self._run(sql, part)
+            if found:
+                raise DuplicateKeyError(
+                    f"{self._staged.table.name}: a row with this key exists ({key_text(self._staged.table, found[0])})",
+                    remedy="append with skip_existing=True, or merge",
+                )
 
     def _count(self, sql: str, parameters: dict[str, object] | None = None) -> int:
         found = self._cursor.execute(sql, parameters or {}).fetchone()

@@ -17,9 +17,13 @@ import pyarrow as pa
 
 from market.errors import QueryError, WarehouseError
 from warehouse.dialect import TableNames, to_duckdb
+from warehouse.dialect.overflow import refuse_overflow
+from warehouse.duckdb_errors import file_error
 from warehouse.duckdb_host import Lender, identifier, process_name, quoted
 
 _ROW_GROUP_ROWS = 122_880
+_DICTIONARY_ENTRIES = 1000
+"""A dictionary of doubles never pays, and trying one costs a third of writing a file."""
 
 # A result's column has the type BigQuery would give it: integers are INT64, floats FLOAT64, JSON is its text.
 _WIDENED = [
@@ -44,6 +48,7 @@ class DuckDBReadConnection:
         with query_errors():
             table = self.relation(sql, parameters).to_arrow_table()
         _refuse_null_elements(table)
+        refuse_overflow(table, sql, parameters or {})
         return table
 
     def stream(
@@ -60,17 +65,14 @@ class DuckDBReadConnection:
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         try:
             with query_errors():
-                write_parquet(self.relation(sql, parameters), staged)
-                counted = (
-                    self._lender.cursor().execute(f"SELECT COUNT(*) FROM read_parquet({quoted(staged)})").fetchone()
-                )
+                rows = write_parquet(self.relation(sql, parameters), staged)
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(staged, beside)
             beside.replace(path)
         finally:
             staged.unlink(missing_ok=True)
             beside.unlink(missing_ok=True)
-        return int(counted[0]) if counted else 0
+        return rows
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the engine's own DuckDB SQL, untranslated."""
@@ -104,16 +106,27 @@ def query_errors() -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        raise WarehouseError(str(error), remedy="raise warehouse.memory_limit or select less") from error
+        raise file_error(error) or WarehouseError(
+            str(error), remedy="raise warehouse.memory_limit or select less"
+        ) from error
     except duckdb.Error as error:
-        raise QueryError(str(error).strip(), remedy="mend the statement") from error
+        raise file_error(error) or QueryError(str(error).strip(), remedy="mend the statement") from error
     except pa.ArrowException as error:
         raise QueryError(str(error).strip(), remedy="mend the statement") from error
 
 
-def write_parquet(relation: duckdb.DuckDBPyRelation, file: Path, *, compression: str = "zstd") -> None:
-    """Execute a relation into one parquet file."""
-    relation.to_parquet(str(file), compression=compression, row_group_size=_ROW_GROUP_ROWS)
+def write_parquet(relation: duckdb.DuckDBPyRelation, file: Path) -> int:
+    """Execute a relation into one parquet file; returns its rows.
+
+    Version 2 splits doubles into streams of their bytes: smaller than zstd without it, and read at the speed of lz4.
+    """
+    options = (
+        f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION lz4_raw, ROW_GROUP_SIZE {_ROW_GROUP_ROWS}, "
+        f"DICTIONARY_SIZE_LIMIT {_DICTIONARY_ENTRIES}"
+    )
+    written = relation.query("exported", f"COPY (SELECT * FROM exported) TO {quoted(file)} ({options})")
+    [(rows,)] = written.fetchall()  # type: ignore[union-attr]
+    return int(rows)
 
 
 def _widened(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

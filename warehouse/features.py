@@ -108,7 +108,7 @@ def _definition(settings: Settings, asset_type: AssetType) -> str:
 def _writes(settings: Settings, asset_type: AssetType, plan: FeaturePlan, definition: str) -> list[Write]:
     built_at = wall_clock()
     parameters = feature_parameters(settings, asset_type, built_at)
-    rows = _full_writes(asset_type, plan, parameters) if plan.is_full else [_changed_rows_write(plan, parameters)]
+    rows = _full_write(asset_type, plan, parameters) if plan.is_full else _changed_rows_write(plan, parameters)
     build = {
         "asset_type": asset_type,
         "build_number": plan.build_number,
@@ -118,21 +118,19 @@ def _writes(settings: Settings, asset_type: AssetType, plan: FeaturePlan, defini
         "is_full": plan.is_full,
         "table_rows": plan.table_rows,
     }
-    return [*rows, Write(BUILDS_TABLE, rows=pa.Table.from_pylist([build]), mode="append")]
+    return [rows, Write(BUILDS_TABLE, rows=pa.Table.from_pylist([build]), mode="append")]
 
 
-def _full_writes(asset_type: AssetType, plan: FeaturePlan, parameters: dict[str, object]) -> list[Write]:
-    """One write per range of symbols, so that the engine's windows hold one range at a time."""
-    ranges = [{"first_symbol": part.first, "last_symbol": part.last} for part in symbol_ranges(plan.counts)]
-    ranges = ranges or [{"first_symbol": FIRST_SYMBOL, "last_symbol": LAST_SYMBOL}]
-    first, *others = [parameters | bounds for bounds in ranges]
-    replace = Write(
-        FEATURES_TABLE, sql=feature_query(), parameters=first, mode="replace", where={"asset_type": asset_type}
+def _full_write(asset_type: AssetType, plan: FeaturePlan, parameters: dict[str, object]) -> Write:
+    """One range of symbols at a time, so that an embedded engine's windows hold no more."""
+    return Write(
+        FEATURES_TABLE,
+        sql=feature_query(),
+        parameters=parameters,
+        ranges=[{"first_symbol": part.first, "last_symbol": part.last} for part in symbol_ranges(plan.counts)],
+        mode="replace",
+        where={"asset_type": asset_type},
     )
-    return [
-        replace,
-        *(Write(FEATURES_TABLE, sql=feature_query(), parameters=bounds, mode="append") for bounds in others),
-    ]
 
 
 def _changed_rows_write(plan: FeaturePlan, parameters: dict[str, object]) -> Write:

@@ -24,6 +24,9 @@ from warehouse.symbol_events import event_writes
 from warehouse.warehouse import ReadConnection, Warehouse, Write
 
 SESSIONS_AHEAD_DAYS = 60
+ATTACHED = "bigquery"
+"""Source of bars that lie in a table of your own and are not stored here; see `warehouse.attached`."""
+
 _NEWEST_VERSIONS = """
 SELECT asset_type, symbol, datetime, open, high, low, close, volume, bar_known_at, ingested_at
 FROM `tradehits.bar_versions`
@@ -101,8 +104,15 @@ def store_batch(warehouse: Warehouse, settings: Settings, batch: Batch) -> Inges
     asset_type = batch.asset_type
     if batch.interval == "1d":
         newest_known[asset_type] = _later(newest_known[asset_type], batch.bars["bar_known_at"].max())  # type: ignore[arg-type]
-    writes += [asset_settings_write(settings, newest_known), *_session_writes(settings, asset_type, batch.bars)]
-    writes += event_writes(settings, asset_type, plan.readjustments, source=batch.source, arrived_at=arrived_at)
+    writes += [asset_settings_write(settings, newest_known), *session_writes(settings, asset_type, batch.bars)]
+    writes += event_writes(
+        settings,
+        asset_type,
+        plan.readjustments,
+        source=batch.source,
+        arrived_at=arrived_at,
+        interval=batch.interval,
+    )
     if plan.versions.height:
         writes.append(Write("tradehits.bar_versions", rows=plan.versions.to_arrow(), mode="append"))
     if batch.interval == "1d":
@@ -190,13 +200,18 @@ def stored_sources(warehouse: Warehouse) -> dict[AssetType, tuple[str, ...]]:
     """Names of the sources behind the stored bars of each asset class that has any."""
     rows = warehouse.query("SELECT DISTINCT asset_type, source FROM `tradehits.bar_versions`").to_pylist()
     found: dict[AssetType, tuple[str, ...]] = {}
+    for name, table in CLEAN_TABLES.items():
+        # A clean table without versions behind it is a view over a table of somebody else.
+        is_attached = name not in {row["asset_type"] for row in rows}
+        if is_attached and warehouse.query(f"SELECT 1 AS there FROM `{table}` LIMIT 1").num_rows:
+            found[name] = (ATTACHED,)
     for row in sorted(rows, key=lambda row: str(row["source"])):
         name, known = row["source"].removesuffix(RESCALED), found.get(row["asset_type"], ())
         found[row["asset_type"]] = known if name in known else (*known, name)
     return found
 
 
-def _session_writes(settings: Settings, asset_type: AssetType, bars: pl.DataFrame) -> list[Write]:
+def session_writes(settings: Settings, asset_type: AssetType, bars: pl.DataFrame) -> list[Write]:
     """The exchange sessions from the first of these bars up to the present, so that views can count them."""
     if asset_type == "crypto":
         return []

@@ -19,11 +19,10 @@ RESCALED = ":rescaled"
 
 @dataclass(frozen=True)
 class IngestPlan:
-    """What to write: versions to append, and the newest bar of every compared key after that.
+    """What to write: versions to append to the stored ones.
 
     Attributes:
         versions: Rows for `tradehits.bar_versions`.
-        newest: Key, prices, `bar_known_at`, `ingested_at` of the newest version of every compared bar, sorted by key.
         new: Bars never seen before.
         changed: Bars whose prices or volume differ from the stored version.
         rescaled: Stored bars that the source did not deliver and that are brought into its new scale.
@@ -32,7 +31,6 @@ class IngestPlan:
     """
 
     versions: pl.DataFrame
-    newest: pl.DataFrame
     new: int
     changed: int
     rescaled: int = 0
@@ -62,13 +60,9 @@ def plan_ingest(
         history: Newest versions of the whole history of every symbol in `readjustments`.
         readjustments: Changes of scale to carry into the stored bars that `incoming` lacks.
     """
-    old = stored.select(*KEY, *(pl.col(name).alias(f"old_{name}") for name in PRICES), pl.lit(True).alias("known"))
-    compared = incoming.join(old, on=KEY, how="left")
-    differs = pl.any_horizontal(pl.col(name) != pl.col(f"old_{name}") for name in PRICES)
-    compared = compared.with_columns(
-        is_new=pl.col("known").is_null(), is_changed=pl.col("known").is_not_null() & differs.fill_null(value=False)
-    ).select(*KEY, *PRICES, "bar_known_at", "is_new", "is_changed")
-    fresh = compared.filter(pl.col("is_new") | pl.col("is_changed")).with_columns(source=pl.lit(source))
+    compared = _compared(stored, incoming)
+    fresh = compared.filter(pl.col("is_new") | pl.col("is_changed")) if stored.height else compared
+    fresh = fresh.with_columns(source=pl.lit(source))
     if history is not None and readjustments:
         apart = rescaled(history.join(incoming, on=KEY, how="anti"), list(readjustments))
         marks = {"is_new": pl.lit(value=False), "is_changed": pl.lit(value=True), "source": pl.lit(source + RESCALED)}
@@ -81,9 +75,19 @@ def plan_ingest(
     versions = versions.with_columns(
         knowledge_at=pl.when("is_changed").then("ingested_at").otherwise("bar_known_at")
     ).drop("is_new", "is_changed")
-    columns = [*KEY, *PRICES, "bar_known_at", "ingested_at"]
-    kept = stored.join(versions.select(KEY), on=KEY, how="anti").select(columns)
-    newest = pl.concat([kept, versions.select(columns)]).sort(KEY)
     new, changed = int(compared["is_new"].sum()), int(compared["is_changed"].sum())
     unproven = unproven_readjustments(stored, incoming)
-    return IngestPlan(versions, newest, new, changed, versions.height - new - changed, list(readjustments), unproven)
+    return IngestPlan(versions, new, changed, versions.height - new - changed, list(readjustments), unproven)
+
+
+def _compared(stored: pl.DataFrame, incoming: pl.DataFrame) -> pl.DataFrame:
+    """Incoming bars with `is_new` and `is_changed`."""
+    columns = [*KEY, *PRICES, "bar_known_at"]
+    if stored.is_empty():  # a first load may be as large as memory allows
+        return incoming.select(*columns, is_new=pl.lit(value=True), is_changed=pl.lit(value=False))
+    old = stored.select(*KEY, *(pl.col(name).alias(f"old_{name}") for name in PRICES), pl.lit(True).alias("known"))
+    compared = incoming.join(old, on=KEY, how="left")
+    differs = pl.any_horizontal(pl.col(name) != pl.col(f"old_{name}") for name in PRICES)
+    return compared.with_columns(
+        is_new=pl.col("known").is_null(), is_changed=pl.col("known").is_not_null() & differs.fill_null(value=False)
+    ).select(*columns, "is_new", "is_changed")

@@ -106,14 +106,14 @@ class Stager:
     def stage_relation(self, write: Write, table: Table, relation: duckdb.DuckDBPyRelation) -> Staged:
         """Stage what a relation of any connection gives; errors as in `stage_rows`."""
         types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-        _refuse_wrong_columns(table, types)
+        refuse_wrong_columns(table, types)
         columns = []
         for column in table.columns:
             source = cast_expression(table.name, column, types.get(column.name))
             columns.append(f"{source} AS {identifier(column.name)}")
         file = self._folder / f"{uuid.uuid4().hex}.parquet"
         try:
-            write_parquet(relation.project(", ".join(columns)), file, compression="lz4_raw")  # read once, then gone
+            write_parquet(relation.project(", ".join(columns)), file)
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as error:
             raise SchemaError(f"{table.name}: {error}", remedy="mend the rows") from error
         rows = self._refuse_wrong_values(table, file)
@@ -191,7 +191,8 @@ def _names(table: Table) -> str:
     return ", ".join(column.name for column in table.columns)
 
 
-def _refuse_wrong_columns(table: Table, given: dict[str, str]) -> None:
+def refuse_wrong_columns(table: Table, given: dict[str, str]) -> None:
+    """Raise `SchemaError` for a column that the table lacks, or a missing one that it needs; `given`: name to type."""
     unknown = [name for name in given if table.column(name) is None]
     if unknown:
         raise SchemaError(
@@ -204,6 +205,21 @@ def _refuse_wrong_columns(table: Table, given: dict[str, str]) -> None:
             f"{table.name}: missing column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
             remedy="these columns are NOT NULL: give them in every row",
         )
+
+
+def batches_of(rows: Rows, table: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Schema and batches of rows from outside, instants in microseconds.
+
+    Raises:
+        SchemaError: No such file, no parquet file, or (while batches are read) an instant that would lose digits.
+    """
+    import pyarrow.parquet as pq
+
+    rows = _microseconds(rows, table)
+    if isinstance(rows, Path):
+        file = pq.ParquetFile(rows)
+        return file.schema_arrow, file.iter_batches()
+    return rows.schema, iter(rows.to_batches() if isinstance(rows, pa.Table) else rows)
 
 
 def _microseconds(rows: Rows, table: str) -> Rows:

@@ -29,6 +29,8 @@ class Write:
             columns are a `SchemaError`); or None when `sql` gives the rows.
         sql: A GoogleSQL SELECT that gives the rows inside the engine; or None.
         parameters: Bound parameters of `sql`.
+        ranges: Parameters that narrow `sql` to parts of its rows, together all of them and none twice. An engine that
+            holds intermediate results in memory runs `sql` once a range (over `parameters`), another one once for all.
         mode: `append` inserts and refuses keys that exist (`DuplicateKeyError`), or skips them with `skip_existing`;
             `merge` replaces rows of the same key and inserts the others; `replace` deletes all rows matching `where`
             (all rows when it is empty) and inserts.
@@ -40,6 +42,7 @@ class Write:
     rows: Rows | None = None
     sql: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Sequence[Mapping[str, Any]] = ()
     mode: Mode = "merge"
     where: Mapping[str, Any] = field(default_factory=dict)
     skip_existing: bool = False
