@@ -7,6 +7,7 @@ symbols of 40 features 2 s of 3. What it reads, filters and deduplicates on the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import floor
 from typing import Any
 
 import pyarrow as pa
@@ -34,7 +35,7 @@ _FIELDS: dict[ValueType, tuple[str, Callable[[Any], Any]]] = {
     ValueType.INT32: ("int32_val", int),
     ValueType.INT64: ("int64_val", int),
     ValueType.STRING: ("string_val", str),
-    ValueType.UNIX_TIMESTAMP: ("unix_timestamp_val", lambda value: int(value.timestamp())),
+    ValueType.UNIX_TIMESTAMP: ("unix_timestamp_val", lambda value: floor(value.timestamp())),
 }
 """Feast's value types that are one value each: the protobuf field and what it takes, as Feast itself converts them."""
 
