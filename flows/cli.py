@@ -44,7 +44,7 @@ SourceOption = Annotated[
     str | None,
     typer.Option(
         "--source",
-        help="Where bars come from: sample, simulated, parquet, csv, yfinance, ccxt. Default: the profile's own.",
+        help="sample, simulated, parquet, csv, yfinance, ccxt or bigquery. Default: what the profile names.",
     ),
 ]
 PathOption = Annotated[

@@ -55,6 +55,8 @@ NUMBERS: list[Probe] = [
     one("three-valued logic", "Operators: Logical operators", "NULL = NULL, NULL IS NULL, NOT NULL, NULL AND FALSE, NULL OR TRUE, 1 IN (NULL, 2), 1 NOT IN (NULL, 2), 1 IN (NULL, 1)", None, True, None, False, True, None, None, True),
     one("IS DISTINCT FROM compares NULL", "Operators: IS DISTINCT FROM operator", "1 IS DISTINCT FROM NULL, NULL IS NOT DISTINCT FROM NULL, 1 IS DISTINCT FROM 1", True, True, False),
     one("IF, IFNULL, NULLIF, COALESCE and CASE with NULL", "Conditional expressions", "IF(NULL, 1, 2), IFNULL(NULL, 1), NULLIF(1, 1), COALESCE(NULL, NULL, 3), CASE WHEN NULL THEN 1 ELSE 2 END, CASE WHEN FALSE THEN 1 END", 2, 1, None, 3, 2, None),
+    one("CASE of a value compares it, and NULL equals nothing", "Conditional expressions: CASE expr", "CASE 'b' WHEN 'a' THEN 1 WHEN 'b' THEN 2 ELSE 3 END, CASE 2 WHEN 1.5 THEN 1 WHEN 2.0 THEN 2 END, CASE NULL WHEN NULL THEN 1 ELSE 2 END", 2, 2, 2),
+    refused("CASE of a number takes no text", "Conditional expressions: CASE expr", "CASE 1 WHEN 'a' THEN 1 END", "(?i)no matching signature"),
 ]  # fmt: skip
 
 NAN_PROBES: list[Probe] = [

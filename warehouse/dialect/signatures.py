@@ -112,7 +112,11 @@ def check_signatures(tree: Node, names: TableNames) -> None:
         select = node.find_ancestor(exp.Select)
         if id(select) not in scopes:
             scopes[id(select)] = _columns(select, names) if select is not None else {}
-        _check_arguments(node, scopes[id(select)])
+        case = node.parent
+        if isinstance(node, exp.If) and isinstance(case, exp.Case) and case.this is not None:
+            _check("=", case.this, node.this, scopes[id(select)], case)  # CASE x WHEN y compares, it asks no condition
+        else:
+            _check_arguments(node, scopes[id(select)])
 
 
 def _pairs(node: Node) -> list[tuple[str, Node, Node]]:
