@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from market.errors import MetricError
+from market.calibration import expected_calibration_error
+from market.outcomes import checked_outcomes
 
 Values = npt.NDArray[Any]
 Metric = Callable[[Values, Values], float | None]
@@ -35,7 +36,7 @@ class Confusion:
 
 def confusion(actual: Values, probability: Values) -> Confusion:
     """Counts of hits and misses of UP and DOWN."""
-    truth, p = _checked(actual, probability)
+    truth, p = checked_outcomes(actual, probability)
     up, predicted_up = truth == 1, p >= 0.5
     return Confusion(
         true_positives=int((up & predicted_up).sum()),
@@ -47,7 +48,7 @@ def confusion(actual: Values, probability: Values) -> Confusion:
 
 def accuracy(actual: Values, probability: Values) -> float:
     """Share of correct directions, percent."""
-    truth, p = _checked(actual, probability)
+    truth, p = checked_outcomes(actual, probability)
     return 100.0 * float(((p >= 0.5) == (truth == 1)).mean())
 
 
@@ -59,7 +60,7 @@ def base_rate(actual: Values, probability: Values) -> float:
 
 def up_share(actual: Values, probability: Values) -> float:
     """Share of UP among the outcomes, percent."""
-    truth, _ = _checked(actual, probability)
+    truth, _ = checked_outcomes(actual, probability)
     return 100.0 * float(truth.mean())
 
 
@@ -73,7 +74,7 @@ def balanced_accuracy(actual: Values, probability: Values) -> float | None:
 
 def auc(actual: Values, probability: Values) -> float | None:
     """Chance that an UP bar has a higher probability than a DOWN bar (Mann-Whitney, ties half); None with one class."""
-    truth, p = _checked(actual, probability)
+    truth, p = checked_outcomes(actual, probability)
     ups = int(truth.sum())
     downs = truth.size - ups
     if not ups or not downs:
@@ -83,13 +84,13 @@ def auc(actual: Values, probability: Values) -> float | None:
 
 def brier_score(actual: Values, probability: Values) -> float:
     """Mean squared distance between probability and outcome (0 perfect, 0.25 always one half)."""
-    truth, p = _checked(actual, probability)
+    truth, p = checked_outcomes(actual, probability)
     return float(np.square(p - truth).mean())
 
 
 def log_loss(actual: Values, probability: Values) -> float:
     """Mean negative log-likelihood in nats; probabilities 0 and 1 count as one float64 epsilon away."""
-    truth, p = _checked(actual, probability)
+    truth, p = checked_outcomes(actual, probability)
     epsilon = np.finfo(np.float64).eps
     clipped = np.clip(p, epsilon, 1 - epsilon)
     return float(-np.where(truth == 1, np.log(clipped), np.log1p(-clipped)).mean())
@@ -116,17 +117,17 @@ def f1(actual: Values, probability: Values) -> float | None:
 
 def mean_probability(actual: Values, probability: Values) -> float:
     """Mean probability of UP."""
-    return float(_checked(actual, probability)[1].mean())
+    return float(checked_outcomes(actual, probability)[1].mean())
 
 
 def min_probability(actual: Values, probability: Values) -> float:
     """Smallest probability of UP."""
-    return float(_checked(actual, probability)[1].min())
+    return float(checked_outcomes(actual, probability)[1].min())
 
 
 def max_probability(actual: Values, probability: Values) -> float:
     """Largest probability of UP."""
-    return float(_checked(actual, probability)[1].max())
+    return float(checked_outcomes(actual, probability)[1].max())
 
 
 METRICS: dict[str, Metric] = {
@@ -137,6 +138,7 @@ METRICS: dict[str, Metric] = {
     "auc": auc,
     "brier_score": brier_score,
     "log_loss": log_loss,
+    "expected_calibration_error": expected_calibration_error,
     "precision_score": precision,
     "recall_score": recall,
     "f1_score": f1,
@@ -153,17 +155,3 @@ METRICS: dict[str, Metric] = {
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def _checked(actual: Values, probability: Values) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    truth = np.asarray(actual, dtype=np.float64)
-    p = np.asarray(probability, dtype=np.float64)
-    if truth.ndim != 1 or truth.shape != p.shape or not truth.size:
-        raise MetricError(
-            f"actual {truth.shape} and probability {p.shape} must be one-dimensional, of one length and not empty"
-        )
-    if not ((truth == 0) | (truth == 1)).all():
-        raise MetricError("actual directions must be 0 or 1", remedy="drop rows whose label is not known yet")
-    if not ((p >= 0) & (p <= 1)).all():
-        raise MetricError("probabilities must lie in [0, 1]", remedy="drop rows without a prediction")
-    return truth, p

@@ -52,20 +52,91 @@ def block_bootstrap_accuracy_ci(
     Raises:
         MetricError: Empty, missing or ill-shaped input, or a parameter out of range.
     """
-    hits, groups, date_count = _by_date(correct, dates)
-    if not 0 < level < 1 or samples < 1 or block_days < 1:
-        raise MetricError(f"level {level}, samples {samples}, block_days {block_days} are out of range")
+    hits, _, date_count = _by_date(correct, dates)
     if date_count == 1:
+        _checked_level(level)
         return Interval(0.0, 100.0)
+    means = block_bootstrap_means(100.0 * hits, dates, samples=samples, block_days=block_days, seed=seed)
+    return percentile_interval(means, level)
+
+
+def block_bootstrap_means(
+    values: npt.NDArray[Any], dates: npt.NDArray[Any], *, samples: int, block_days: int, seed: int
+) -> npt.NDArray[np.float64]:
+    """Means of `values` in circular block bootstrap samples over dates, pooled by rows.
+
+    Blocks of `block_days` consecutive dates with all their values are drawn with replacement until as many dates are
+    drawn as there are. (Politis and Romano, 1992.)
+
+    Args:
+        values: Finite numbers or booleans, shape (n,), n > 0, in any order.
+        dates: The date of each value, any sortable type without missing values, shape (n,); at least two distinct ones.
+        samples: Bootstrap samples.
+        block_days: Dates in a block; at most half of the dates present, or there would be nothing to resample.
+        seed: Seed of the random generator; the same seed gives the same samples.
+
+    Returns:
+        Shape (samples,), in the unit of `values`.
+
+    Raises:
+        MetricError: Empty, missing or ill-shaped input, one date only, or a parameter out of range.
+    """
+    numbers, groups, date_count = _by_date(values, dates)
+    if samples < 1 or block_days < 1:
+        raise MetricError(f"samples {samples} and block_days {block_days} must be positive")
+    if date_count < 2:
+        raise MetricError("one date cannot be resampled", remedy="give values of at least two dates")
     block = min(block_days, date_count // 2)
     block_count = -(-date_count // block)
     starts = np.random.default_rng(seed).integers(0, date_count, size=(samples, block_count))
     lengths = np.full(block_count, block)
     lengths[-1] = date_count - block * (block_count - 1)
-    drawn_hits = _circular_sums(np.bincount(groups, hits), starts, lengths)
+    drawn_values = _circular_sums(np.bincount(groups, numbers), starts, lengths)
     drawn_rows = _circular_sums(np.bincount(groups), starts, lengths)
-    low, high = np.quantile(100.0 * drawn_hits / drawn_rows, [(1 - level) / 2, (1 + level) / 2])
+    means: npt.NDArray[np.float64] = drawn_values / drawn_rows
+    return means
+
+
+def percentile_interval(means: npt.NDArray[np.float64], level: float) -> Interval:
+    """The central share `level` of bootstrap means.
+
+    Raises:
+        MetricError: `level` is not in (0, 1).
+    """
+    _checked_level(level)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
+
+
+def hit_rate_interval(
+    correct: npt.NDArray[Any],
+    dates: npt.NDArray[Any],
+    *,
+    samples: int,
+    block_days: int,
+    seed: int,
+    level: float = 0.95,
+) -> Interval:
+    """Interval of a hit rate (percent) that holds for few rows and for rows that share dates.
+
+    The outer bounds of Wilson's interval and of the block bootstrap by date: Wilson's takes rows for independent, the
+    bootstrap knows nothing where every row was right.
+
+    Args:
+        correct: Whether each prediction was right, bool or 0/1, shape (n,), n > 0.
+        dates: The date of each prediction, shape (n,).
+        samples: Bootstrap samples.
+        block_days: Dates in a block.
+        seed: Seed of the bootstrap.
+        level: Coverage, in (0, 1).
+
+    Raises:
+        MetricError: As `block_bootstrap_accuracy_ci`.
+    """
+    blocks = block_bootstrap_accuracy_ci(correct, dates, samples=samples, block_days=block_days, seed=seed, level=level)
+    hits = np.asarray(correct)
+    wilson = wilson_interval(int(hits.sum()), hits.size, level=level)
+    return Interval(min(blocks.low, 100 * wilson.low), max(blocks.high, 100 * wilson.high))
 
 
 def _circular_sums(
@@ -75,6 +146,11 @@ def _circular_sums(
     until = np.concatenate(([0.0], np.cumsum(np.tile(per_date, 2))))
     sums: npt.NDArray[np.float64] = (until[starts + lengths] - until[starts]).sum(axis=1)
     return sums
+
+
+def _checked_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise MetricError(f"level {level} must lie in (0, 1)")
 
 
 def clustered_standard_error(values: npt.NDArray[Any], dates: npt.NDArray[Any]) -> float:

@@ -3,8 +3,18 @@
 import numpy as np
 import pytest
 from sklearn import metrics as reference
+from sklearn.calibration import calibration_curve
 
 from market.metrics import METRICS, Confusion, confusion
+
+
+def calibration_error(actual, probability):
+    """scikit-learn's quantile bins, weighted by their rows."""
+    share, mean = calibration_curve(actual, probability, n_bins=10, strategy="quantile")
+    edges = np.percentile(probability, np.linspace(0, 100, 11))[1:-1]
+    rows = np.bincount(np.searchsorted(edges, probability))
+    return np.average(np.abs(share - mean), weights=rows[rows > 0])
+
 
 ORACLES = {
     "accuracy_pct": lambda y, p: 100 * reference.accuracy_score(y, p >= 0.5),
@@ -14,6 +24,7 @@ ORACLES = {
     "auc": reference.roc_auc_score,
     "brier_score": reference.brier_score_loss,
     "log_loss": reference.log_loss,
+    "expected_calibration_error": calibration_error,
     "precision_score": lambda y, p: reference.precision_score(y, p >= 0.5),
     "recall_score": lambda y, p: reference.recall_score(y, p >= 0.5),
     "f1_score": lambda y, p: reference.f1_score(y, p >= 0.5),
