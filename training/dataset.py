@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 from configs.settings import Settings
 from feature_repo import interactions
 from feature_repo.services import INTERACTIONS, feature_names, stored_columns
-from feature_repo.store import read_features, read_labels
 from market.assets import AssetType
 from market.errors import IntegrityError, NotEnoughDataError
 from registry.provenance import content_hash
-from warehouse.asof import warehouse_as_of
-from warehouse.features import FEATURES_TABLE
 from warehouse.warehouse import Warehouse
 
 KEY = ("asset_type", "symbol", "datetime")
@@ -38,6 +35,7 @@ class Dataset:
         label_known_at: datetime64[us] (rows,), NaT where there is no next bar.
         keys: The key, `bar_known_at` and the label columns of every row, in the same order.
         content_hash: SHA-256 over keys, features and labels; equal data gives an equal hash.
+        steps: Rows at each step from Feast to here, as far as they were counted.
     """
 
     asset_type: AssetType
@@ -49,6 +47,7 @@ class Dataset:
     label_known_at: NDArray[np.datetime64]
     keys: pl.DataFrame
     content_hash: str
+    steps: tuple[tuple[str, int], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -63,13 +62,18 @@ def load_dataset(settings: Settings, asset_type: AssetType) -> Dataset:
         NotEnoughDataError: The class has no feature rows.
         IntegrityError: A key stands twice, or features and labels do not cover the same bars.
     """
+    # what reads tables takes seconds and 150 MB to import, and workers that fit folds read none
+    from feature_repo.store import read_features, read_labels
+
     features = read_features(settings, settings.training.feature_service, asset_type)
     labels = read_labels(settings, asset_type)
     if features.height == 0:
         raise NotEnoughDataError(
             f"{asset_type} has no features", remedy=f"run `tradehits ingest` and `tradehits features` for {asset_type}"
         )
-    return as_dataset(settings, asset_type, join_labels(features, labels).sort("datetime", "symbol"))
+    joined = join_labels(features, labels).sort("datetime", "symbol")
+    steps = (("Feast features", features.height), ("Feast labels", labels.height), ("joined", joined.height))
+    return replace(as_dataset(settings, asset_type, joined), steps=steps)
 
 
 def training_set_as_of(
@@ -93,12 +97,16 @@ def training_set_as_of(
     Raises:
         KnowledgeTimeError: Nobody can say what was known then.
     """
+    from warehouse.asof import warehouse_as_of
+
     with warehouse_as_of(warehouse, settings, asset_type, as_of) as past:
         return stored_training_set(past.warehouse, settings, asset_type)
 
 
 def stored_training_set(warehouse: Warehouse, settings: Settings, asset_type: AssetType) -> pl.DataFrame:
     """The same rows as `training_set_as_of` from the features of a warehouse as they stand, without Feast."""
+    from warehouse.features import FEATURES_TABLE
+
     service = settings.training.feature_service
     columns = dict.fromkeys((*KEY, "bar_known_at", *stored_columns(service), *LABELS))
     sql = f"SELECT {', '.join(columns)} FROM `{FEATURES_TABLE}` WHERE asset_type = @asset_type"
