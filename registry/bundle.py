@@ -8,17 +8,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from configs.settings import Settings, ThresholdSettings
+from configs.calibration import ThresholdSettings
+from configs.settings import Settings
 from market.assets import AssetType
+from market.calibration_maps import Calibrator
 from market.errors import FeatureError, MixedVariantError, RegistryError
+from registry.calibration import BundleCalibration, NoCalibration
 
 MODEL_FILE = "model.ubj"
 INFO_FILE = "bundle.json"
@@ -60,11 +64,12 @@ class BundleInfo(BaseModel):
 
     Attributes:
         features: Column names in the order of the matrix.
-        thresholds: Signal and confidence thresholds in force at training.
-        trained_through: Latest `label_known_at` of everything the model saw.
+        thresholds: Signal and confidence thresholds in force at training; quantiles are resolved to numbers.
+        trained_through: Latest `label_known_at` of everything the model saw, its calibration included.
         trained_rows: Rows handed to the final fit.
         trees: Boosting rounds of the final fit.
-        calibration: None, raw probabilities. Anything else is refused rather than ignored.
+        calibration: What turns the booster's probabilities into those the bundle gives. A kind that this version does
+            not know is refused rather than ignored; bundles from before calibration say null.
         created_at: When the bundle was made.
         run_id: The MLflow run that made it.
         data_hash: Content hash of the training rows.
@@ -82,7 +87,7 @@ class BundleInfo(BaseModel):
     trained_through: AwareDatetime
     trained_rows: int = Field(ge=1)
     trees: int = Field(ge=1)
-    calibration: None = None
+    calibration: BundleCalibration = NoCalibration()
     folds: FoldParameters
     seed: int
     created_at: AwareDatetime
@@ -91,6 +96,11 @@ class BundleInfo(BaseModel):
     feature_sql_hash: str
     git_commit: str
     model_version: str | None = None
+
+    @field_validator("calibration", mode="before")
+    @classmethod
+    def _null_is_none(cls, given: Any) -> Any:
+        return {"method": "none"} if given is None else given
 
 
 @dataclass(frozen=True)
@@ -135,14 +145,33 @@ class Bundle:
             )
         self.booster.set_param({"nthread": self.threads})
 
+    @cached_property
+    def _calibrator(self) -> Calibrator | None:
+        return self.info.calibration.calibrator()
+
     def predict(self, matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Probability that the next bar closes higher.
+        """Probability that the next bar closes higher, calibrated as `info.calibration` says.
 
         Args:
             matrix: Shape (rows, features) in the order of `info.features`; NaN is a missing value.
 
         Returns:
-            Shape (rows,), float64 in [0, 1], raw (uncalibrated). Safe to call from several threads.
+            Shape (rows,), float64 in [0, 1]. Safe to call from several threads.
+
+        Raises:
+            FeatureError: As `predict_raw`.
+        """
+        raw = self.predict_raw(matrix)
+        return raw if self._calibrator is None else self._calibrator.apply(raw)
+
+    def predict_raw(self, matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """The booster's own probability, before calibration.
+
+        Args:
+            matrix: As for `predict`.
+
+        Returns:
+            Shape (rows,), float64 in [0, 1]. Safe to call from several threads.
 
         Raises:
             FeatureError: For another shape, for values that are no floats, or for an infinite value (column named).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,21 +10,33 @@ import numpy as np
 import polars as pl
 
 from configs.settings import EvaluationSettings
+from market.calibration import chance_calibration_error, expected_calibration_error
 from market.metrics import accuracy, auc, balanced_accuracy, base_rate, brier_score, log_loss
-from market.signals import Thresholds, confidence, signal
-from market.statistics import block_bootstrap_accuracy_ci, clustered_standard_error
+from market.signals import Confidence, Thresholds, confidence, signal
+from market.statistics import block_bootstrap_accuracy_ci, clustered_standard_error, hit_rate_interval
 
 SPLITS = ("TRAIN", "TEST", "VALIDATE")
 OUT_OF_SAMPLE = ("TEST", "VALIDATE")
+LEVELS: tuple[Confidence, ...] = ("HIGH", "MEDIUM", "LOW")
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class BucketReport:
-    """Accuracy and base rate (0-100) of the matured rows of one confidence bucket; None without rows."""
+    """What became of the matured rows of one confidence level; None without rows.
+
+    Attributes:
+        rows: Matured rows.
+        accuracy: Realised hit rate, percent.
+        base_rate: Share of the more frequent direction among the same rows, percent.
+        accuracy_ci_95: The outer bounds of Wilson's interval and of the block bootstrap by date.
+    """
 
     rows: int
     accuracy: float | None
     base_rate: float | None
+    accuracy_ci_95: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,8 @@ class SplitReport:
         auc: Area under the ROC curve; None when one direction is missing.
         brier: Mean squared error of the probability.
         log_loss: Mean negative log-likelihood in nats.
+        ece: Expected calibration error in ten bins of equal counts, 0-1.
+        ece_by_chance: The error that perfect probabilities would show on as many independent rows.
         by_confidence: HIGH, MEDIUM, LOW.
         probability_range: Lowest and highest probability.
         signals: Number of BUY, SELL and HOLD; none of the first two is a valid answer.
@@ -56,6 +71,8 @@ class SplitReport:
     auc: float | None
     brier: float | None
     log_loss: float | None
+    ece: float | None
+    ece_by_chance: float | None
     by_confidence: dict[str, BucketReport]
     probability_range: tuple[float, float]
     signals: dict[str, int]
@@ -65,7 +82,7 @@ class SplitReport:
 class OracleReport:
     """Simulated data only: the model beside the truth it was drawn from, over TEST and VALIDATE; percent.
 
-    `noise_standard_error` is clustered by date.
+    Standard errors are those of the accuracies, clustered by date; base rates are of the same rows.
     """
 
     planted_rows: int
@@ -74,16 +91,21 @@ class OracleReport:
     noise_rows: int
     noise_accuracy: float | None
     noise_standard_error: float | None
+    planted_base_rate: float | None = None
+    planted_standard_error: float | None = None
+    oracle_standard_error: float | None = None
+    noise_base_rate: float | None = None
 
 
 def evaluate_splits(
-    predictions: pl.DataFrame, thresholds: Thresholds, settings: EvaluationSettings
+    predictions: pl.DataFrame, thresholds: Thresholds | Mapping[int, Thresholds], settings: EvaluationSettings
 ) -> list[SplitReport]:
     """Report every data split that has predictions.
 
     Args:
-        predictions: `datetime`, `data_split`, `up_probability`, `target_direction` (null while unknown).
-        thresholds: Signal and confidence thresholds of the asset class.
+        predictions: `datetime`, `data_split`, `up_probability`, `target_direction` (null while unknown), and `fold`
+            when thresholds differ by fold.
+        thresholds: Signal and confidence thresholds of the asset class, or of each fold by its index.
         settings: Bootstrap samples, block length, seed.
     """
     present = predictions["data_split"].unique().to_list()
@@ -94,13 +116,15 @@ def evaluate_splits(
     ]
 
 
-def _evaluate_split(rows: pl.DataFrame, name: str, thresholds: Thresholds, settings: EvaluationSettings) -> SplitReport:
+def _evaluate_split(
+    rows: pl.DataFrame, name: str, thresholds: Thresholds | Mapping[int, Thresholds], settings: EvaluationSettings
+) -> SplitReport:
     probability = rows["up_probability"].to_numpy()
-    signals = signal(probability, thresholds)
-    buckets = confidence(probability, thresholds)
+    signals, levels = _signals(rows, thresholds)
     known = rows["target_direction"].is_not_null().to_numpy()
     actual = rows["target_direction"].drop_nulls().to_numpy()
     matured = probability[known]
+    dates = rows["datetime"].dt.date().to_numpy()[known]
     has_rows = len(actual) > 0
     return SplitReport(
         data_split=name,
@@ -113,10 +137,30 @@ def _evaluate_split(rows: pl.DataFrame, name: str, thresholds: Thresholds, setti
         auc=auc(actual, matured) if has_rows else None,
         brier=brier_score(actual, matured) if has_rows else None,
         log_loss=log_loss(actual, matured) if has_rows else None,
-        by_confidence={level: _bucket(actual, matured, buckets[known] == level) for level in ("HIGH", "MEDIUM", "LOW")},
+        ece=expected_calibration_error(actual, matured) if has_rows else None,
+        ece_by_chance=chance_calibration_error(matured) if has_rows else None,
+        by_confidence={
+            level: _bucket(actual[mask], matured[mask], dates[mask], settings)
+            for level in LEVELS
+            for mask in (levels[known] == level,)
+        },
         probability_range=(float(probability.min()), float(probability.max())),
         signals={side: int((signals == side).sum()) for side in ("BUY", "SELL", "HOLD")},
     )
+
+
+def _signals(rows: pl.DataFrame, thresholds: Thresholds | Mapping[int, Thresholds]) -> tuple[Array, Array]:
+    """Signal and confidence of every row by the thresholds in force in its fold."""
+    probability = rows["up_probability"].to_numpy()
+    if isinstance(thresholds, Thresholds):
+        return signal(probability, thresholds), confidence(probability, thresholds)
+    folds = rows["fold"].to_numpy()
+    signals, levels = np.empty(len(folds), dtype="<U4"), np.empty(len(folds), dtype="<U6")
+    for fold in np.unique(folds):
+        mine = folds == fold
+        signals[mine] = signal(probability[mine], thresholds[int(fold)])
+        levels[mine] = confidence(probability[mine], thresholds[int(fold)])
+    return signals, levels
 
 
 def accuracy_interval(rows: pl.DataFrame, settings: EvaluationSettings) -> tuple[float, float]:
@@ -151,26 +195,47 @@ def evaluate_oracle(predictions: pl.DataFrame, oracle: pl.DataFrame) -> OracleRe
         oracle_accuracy=_percent(oracle_hits),
         noise_rows=noise.height,
         noise_accuracy=_percent(_hits(noise)),
-        noise_standard_error=(
-            100 * clustered_standard_error(_hits(noise), noise["datetime"].dt.date().to_numpy())
-            if noise.height
-            else None
-        ),
+        noise_standard_error=_standard_error(_hits(noise), noise),
+        planted_base_rate=_majority(planted),
+        planted_standard_error=_standard_error(_hits(planted), planted),
+        oracle_standard_error=_standard_error(oracle_hits, planted),
+        noise_base_rate=_majority(noise),
     )
 
 
-def _bucket(
-    actual: np.ndarray[Any, Any], probability: np.ndarray[Any, Any], mask: np.ndarray[Any, Any]
-) -> BucketReport:
-    count = int(mask.sum())
-    if not count:
+def _standard_error(hits: Array, rows: pl.DataFrame) -> float | None:
+    if rows.is_empty():
+        return None
+    return 100 * clustered_standard_error(hits, rows["datetime"].dt.date().to_numpy())
+
+
+def _majority(rows: pl.DataFrame) -> float | None:
+    if rows.is_empty():
+        return None
+    return base_rate(rows["target_direction"].to_numpy(), rows["up_probability"].to_numpy())
+
+
+def _bucket(actual: Array, probability: Array, dates: Array, settings: EvaluationSettings) -> BucketReport:
+    if not len(actual):
         return BucketReport(0, None, None)
-    return BucketReport(count, accuracy(actual[mask], probability[mask]), base_rate(actual[mask], probability[mask]))
+    interval = hit_rate_interval(
+        (probability >= 0.5) == (actual == 1),
+        dates,
+        samples=settings.bootstrap_samples,
+        block_days=settings.bootstrap_block_days,
+        seed=settings.bootstrap_seed,
+    )
+    return BucketReport(
+        rows=len(actual),
+        accuracy=accuracy(actual, probability),
+        base_rate=base_rate(actual, probability),
+        accuracy_ci_95=(interval.low, interval.high),
+    )
 
 
-def _hits(rows: pl.DataFrame) -> np.ndarray[Any, Any]:
+def _hits(rows: pl.DataFrame) -> Array:
     return ((rows["up_probability"] >= 0.5) == (rows["target_direction"] == 1)).to_numpy()
 
 
-def _percent(hits: np.ndarray[Any, Any]) -> float | None:
+def _percent(hits: Array) -> float | None:
     return 100 * float(hits.mean()) if len(hits) else None

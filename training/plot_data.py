@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from market.calibration import reliability_table
 from market.statistics import wilson_interval
 
 FloatArray = npt.NDArray[np.float64]
 DateArray = npt.NDArray[np.datetime64]
-
-CALIBRATION_BINS = 10
 
 
 def known(
@@ -34,13 +33,9 @@ def span(values: FloatArray) -> tuple[float, float]:
 
 def reliability(labels: FloatArray, scores: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Mean probability, share of up bars and its interval in bins of equal counts; equal probabilities share a bin."""
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]))
-    bins = np.searchsorted(edges, scores, side="left")
-    size, ups, total = (_sums(bins, weights, len(edges) + 1) for weights in (np.ones_like(labels), labels, scores))
-    used = size > 0
-    size, ups, total = size[used], ups[used], total[used]
-    below, above = wilson(ups, size)
-    return total / size, ups / size, below, above
+    table = reliability_table(labels, scores)
+    below, above = wilson(np.rint(table.up_share * table.rows), table.rows.astype(np.float64))
+    return table.mean_probability, table.up_share, below, above
 
 
 def by_month(

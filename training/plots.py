@@ -99,13 +99,16 @@ def roc_curve(actual: npt.ArrayLike, probability: npt.ArrayLike, splits: npt.Arr
     return figure
 
 
-def calibration_curve(actual: npt.ArrayLike, probability: npt.ArrayLike, subject: str) -> Figure:
+def calibration_curve(
+    actual: npt.ArrayLike, probability: npt.ArrayLike, subject: str, raw: npt.ArrayLike | None = None
+) -> Figure:
     """Reliability: share of up bars against the probability predicted, in bins of equal counts, above a histogram.
 
     Args:
         actual: Shape (rows,), see the module.
         probability: Shape (rows,), in [0, 1].
         subject: Whose results these are.
+        raw: Shape (rows,), the probabilities before calibration; drawn beside the others where they differ.
 
     Returns:
         The figure. Intervals are Wilson's over rows; bars of one day move together, so they are too narrow rather than
@@ -114,7 +117,8 @@ def calibration_curve(actual: npt.ArrayLike, probability: npt.ArrayLike, subject
     title = "Calibration: do bars called 55% close higher 55% of the time?"
     figure, (axes, counts) = frame(title, subject, rows=(3, 1))
     labels, scores, _ = known(actual, probability)
-    low, high = span(scores)
+    before = scores if raw is None else known(actual, raw)[1]
+    low, high = span(np.concatenate((scores, before)))
     axes.plot([low, high], [low, high], color=MUTED, linewidth=1.2, linestyle="--", label="perfect")
     if len(labels):
         mean, share, below, above = reliability(labels, scores)
@@ -122,6 +126,9 @@ def calibration_curve(actual: npt.ArrayLike, probability: npt.ArrayLike, subject
         label = f"bins of equal counts, 95% interval (n = {len(labels):,})"
         error = (share - below, above - share)
         axes.errorbar(mean, share, yerr=error, color=BLUE, marker="o", markersize=5, capsize=3, label=label)
+        if not np.array_equal(before, scores):
+            mean, share, _, _ = reliability(labels, before)
+            axes.plot(mean, share, color=GREEN, linewidth=1.2, marker="x", markersize=5, label="before calibration")
         counts.hist(scores, bins=np.linspace(low, high, 61).tolist(), color=GREY)
     else:
         note(axes, "no row with a known label")
@@ -130,7 +137,7 @@ def calibration_curve(actual: npt.ArrayLike, probability: npt.ArrayLike, subject
     axes.set(xlim=(low, high), ylabel="share that closed higher")
     counts.set(xlabel="predicted probability of a higher next close", ylabel="rows")
     count_axis(counts)
-    legend_above(axes, columns=3)
+    legend_above(axes, columns=2)
     return figure
 
 

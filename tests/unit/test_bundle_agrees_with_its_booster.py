@@ -120,7 +120,7 @@ def test_a_missing_or_damaged_model_file_is_named(bundle: Bundle, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("calibration", {"kind": "isotonic"}), ("added_later", 1), ("trained_through", "2024-01-02T21:15:00")],
+    [("calibration", {"method": "beta", "a": 1}), ("added_later", 1), ("trained_through", "2024-01-02T21:15:00")],
 )
 def test_a_bundle_of_a_version_that_means_more_is_refused_rather_than_half_understood(
     bundle: Bundle, tmp_path: Path, key: str, value: object

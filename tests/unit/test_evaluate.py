@@ -50,6 +50,10 @@ def test_a_split_reports_accuracy_beside_its_base_rate_and_every_bucket_with_its
     assert (high.rows, high.accuracy, high.base_rate) == (2, 50.0, 50.0)
     assert (medium.rows, medium.accuracy, medium.base_rate) == (2, 100.0, 50.0)
     assert (low.rows, low.accuracy, low.base_rate) == (1, 100.0, 100.0)
+    assert high.accuracy_ci_95 is not None and high.accuracy_ci_95[0] < 15 and high.accuracy_ci_95[1] > 85
+    assert low.accuracy_ci_95 == (0.0, 100.0), "one date tells nothing about another"
+    assert report.ece is not None and 0 <= report.ece <= 1
+    assert report.ece_by_chance is not None and report.ece_by_chance > 0.3, "five rows show a large error by chance"
     assert report.accuracy_ci_95 is not None
     assert report.accuracy_ci_95[0] <= 80 <= report.accuracy_ci_95[1]
 
@@ -57,8 +61,18 @@ def test_a_split_reports_accuracy_beside_its_base_rate_and_every_bucket_with_its
 def test_a_split_without_matured_rows_has_no_accuracy_rather_than_a_made_up_one() -> None:
     (report,) = evaluate_splits(record([("VALIDATE", 0, 0.5, None)]), THRESHOLDS, load_settings("test").evaluation)
     assert (report.rows, report.matured) == (1, 0)
-    assert report.accuracy is report.base_rate is report.accuracy_ci_95 is report.auc is None
+    assert report.accuracy is report.base_rate is report.accuracy_ci_95 is report.auc is report.ece is None
     assert report.by_confidence["HIGH"].accuracy is None
+
+
+def test_thresholds_may_differ_from_fold_to_fold() -> None:
+    rows = record([("TEST", 0, 0.58, 1), ("TEST", 1, 0.58, 1), ("TEST", 2, 0.45, None)]).with_columns(
+        fold=pl.Series([3, 4, 4])
+    )
+    by_fold = {3: THRESHOLDS, 4: Thresholds(buy=0.56, sell=0.46, high=0.57, medium=0.54)}
+    (report,) = evaluate_splits(rows, by_fold, load_settings("test").evaluation)
+    assert report.signals == {"BUY": 1, "SELL": 1, "HOLD": 1}
+    assert (report.by_confidence["HIGH"].rows, report.by_confidence["MEDIUM"].rows) == (1, 1)
 
 
 def test_splits_come_in_time_order_and_only_those_that_exist() -> None:

@@ -82,6 +82,14 @@ def test_bins_of_the_calibration_curve_hold_equal_counts_and_their_own_share_of_
         assert_allclose((low, high), (expected.low, expected.high), atol=1e-12)
 
 
+def test_probabilities_before_calibration_are_drawn_beside_those_after_it() -> None:
+    raw = np.repeat([0.3, 0.7], 50)
+    actual = np.tile([1, 0, 0, 0, 1], 20)
+    figure = plots.calibration_curve(actual, np.full(100, 0.4), SUBJECT, raw)
+    assert_allclose(line(figure, "before calibration"), [0.4, 0.4])
+    assert "before calibration" not in texts(plots.calibration_curve(actual, raw, SUBJECT, raw))
+
+
 def test_equal_probabilities_are_never_torn_into_two_bins() -> None:
     probability = np.array([0.5] * 95 + [0.6] * 5)
     figure = plots.calibration_curve(np.ones(100), probability, SUBJECT)
