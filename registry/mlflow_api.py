@@ -23,6 +23,7 @@ from mlflow.entities import (
     Param,
     Run,
     RunTag,
+    ViewType,
 )
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
@@ -61,6 +62,7 @@ __all__ = [
     "RunTag",
     "Schema",
     "TensorSpec",
+    "ViewType",
     "is_missing",
     "open_client",
     "xgboost_flavour",

@@ -6,38 +6,30 @@ import json
 import tempfile
 import threading
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from market.assets import AssetType
 from market.errors import NoChampionError, RegistryError
-from registry.bundle import Bundle, BundleInfo, write_info
+from registry.bundle import Bundle, BundleInfo, read_info
+from registry.champion import Change, champion_lock, champion_of, champions, move_champion, new_change, newest_change
+from registry.flavour import save_bundle
 from registry.mlflow_api import (
-    ColSpec,
-    DataType,
     LoggedModelOutput,
     MlflowException,
     Model,
-    ModelSignature,
     ModelVersion,
     RegisteredModel,
-    Schema,
-    TensorSpec,
     is_missing,
-    xgboost_flavour,
 )
 from registry.store import RunStore
 
 Alias = Literal["champion", "challenger"]
 
-REQUIRED_PACKAGES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "xgboost")
 FOLDER_TAG = "folder"
-PREVIOUS_CHAMPION_TAG = "previous_champion"
 REMEDY_TRAIN = "tradehits train --asset-type {}"
 
 
@@ -89,10 +81,9 @@ class ModelRegistry:
         try:
             with tempfile.TemporaryDirectory() as scratch:
                 folder = Path(scratch) / "model"
-                _save_flavour(
+                save_bundle(
                     bundle, folder, example, Model(model_uuid=model.model_id, run_id=run_id, model_id=model.model_id)
                 )
-                write_info(bundle.info, folder)
                 self._client.log_model_artifacts(model.model_id, str(folder))
             self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
             status = "READY"
@@ -127,28 +118,48 @@ class ModelRegistry:
         Raises:
             RegistryError: If the version does not exist or belongs to another asset class.
         """
-        name = registered_name(asset_type)
-        number = self._version(asset_type, model_version).version
+        stored = self.version(asset_type, model_version)
         current = self.get_alias(asset_type, alias)
-        if alias == "champion" and current is not None and current != model_version:
-            self._client.set_registered_model_tag(name, PREVIOUS_CHAMPION_TAG, current)
-        self._client.set_registered_model_alias(name, alias, number)
+        if alias == "champion" and current != model_version:
+            self.change_champion(
+                asset_type, new_change("promote", current, model_version, by="ml_pipeline", why="alias set")
+            )
+        elif alias != "champion":
+            self._client.set_registered_model_alias(stored.name, alias, stored.version)
+
+    def change_champion(self, asset_type: AssetType, change: Change) -> Change:
+        """Move the champion by compare-and-set; this is the switch, and it takes milliseconds.
+
+        Raises:
+            RegistryError: If the version does not exist, if a rollback names no earlier champion, or if another process
+                moved the champion meanwhile.
+        """
+        self.version(asset_type, change.to_version)
+        with champion_lock(self.store.settings.paths, asset_type):
+            return move_champion(self._client, self._client.get_registered_model(registered_name(asset_type)), change)
 
     def get_alias(self, asset_type: AssetType, alias: Alias) -> str | None:
         """The `model_version` an alias points at, None when it points nowhere."""
-        name = registered_name(asset_type)
-        model = self._model(name)
+        model = self.model(asset_type)
         number = None if model is None else model.aliases.get(alias)
-        return None if number is None else f"{name}/{number}"
+        return None if model is None or number is None else f"{model.name}/{number}"
 
     def champion_version(self, asset_type: AssetType) -> str | None:
         """`model_version` of the champion, None before the first promotion."""
-        return self.get_alias(asset_type, "champion")
+        return champion_of(self.model(asset_type))
+
+    def champions(self, asset_type: AssetType) -> tuple[str, ...]:
+        """Champions up to today's, oldest first; a rollback takes those after its target away."""
+        return champions(self.model(asset_type))
 
     def previous_champion(self, asset_type: AssetType) -> str | None:
         """`model_version` of the champion before this one."""
-        model = self._model(registered_name(asset_type))
-        return None if model is None else model.tags.get(PREVIOUS_CHAMPION_TAG)
+        earlier = self.champions(asset_type)[:-1]
+        return earlier[-1] if earlier else None
+
+    def newest_change(self, asset_type: AssetType) -> Change | None:
+        """Who made today's champion champion; None before the first, or when the alias was moved by other means."""
+        return newest_change(self.model(asset_type))
 
     def load_bundle(self, asset_type: AssetType, which: str = "champion") -> Bundle:
         """Load a bundle for scoring; a version is read once.
@@ -162,10 +173,10 @@ class ModelRegistry:
             RegistryError: If the version does not exist or its files are gone.
             MixedVariantError: If it was trained on another indicator variant than the configured one.
         """
-        model_version = self._resolve(asset_type, which)
+        model_version = self.resolve(asset_type, which)
         with self._lock:
             if model_version not in self._loaded:
-                stored = self._version(asset_type, model_version)
+                stored = self.version(asset_type, model_version)
                 settings = self.store.settings
                 bundle = Bundle.load(
                     self._folder(stored), variant=settings.indicators.variant, threads=settings.training.threads
@@ -173,7 +184,21 @@ class ModelRegistry:
                 self._loaded[model_version] = bundle.with_model_version(model_version)
             return self._loaded[model_version]
 
-    def _resolve(self, asset_type: AssetType, which: str) -> str:
+    def info(self, asset_type: AssetType, model_version: str) -> BundleInfo:
+        """What a version's bundle says about itself, whatever indicator variant is configured.
+
+        Raises:
+            RegistryError: If the version does not exist or its files are gone.
+        """
+        info = read_info(self._folder(self.version(asset_type, model_version)))
+        return info.model_copy(update={"model_version": model_version})
+
+    def resolve(self, asset_type: AssetType, which: str = "champion") -> str:
+        """The `model_version` that an alias points at; another text is taken for a version.
+
+        Raises:
+            NoChampionError: If the alias points nowhere.
+        """
         if which not in ("champion", "challenger"):
             return which
         found = self.get_alias(asset_type, which)  # type: ignore[arg-type]
@@ -191,7 +216,12 @@ class ModelRegistry:
             remedy="restore the MLflow store (mlflow.db and artifacts/ belong together), or train again",
         )
 
-    def _version(self, asset_type: AssetType, model_version: str) -> ModelVersion:
+    def version(self, asset_type: AssetType, model_version: str) -> ModelVersion:
+        """A version as MLflow has it, with its tags.
+
+        Raises:
+            RegistryError: There is no such version of this asset class.
+        """
         name, _, number = model_version.rpartition("/")
         expected = registered_name(asset_type)
         if name != expected or not number.isdigit():
@@ -204,19 +234,20 @@ class ModelRegistry:
             if not is_missing(error):
                 raise
             raise RegistryError(
-                f"there is no {model_version}", remedy="the MLflow UI lists all versions under Models"
+                f"there is no {model_version}", remedy="`tradehits models list` names all versions"
             ) from error
 
-    def _model(self, name: str) -> RegisteredModel | None:
+    def model(self, asset_type: AssetType) -> RegisteredModel | None:
+        """An asset class's registered model as MLflow has it, None before the first version."""
         try:
-            return self._client.get_registered_model(name)
+            return self._client.get_registered_model(registered_name(asset_type))
         except MlflowException as error:
             if not is_missing(error):
                 raise
             return None
 
     def _ensure_model(self, name: str, asset_type: AssetType) -> None:
-        if self._model(name) is not None:
+        if self.model(asset_type) is not None:
             return
         try:
             self._client.create_registered_model(name, description=f"P(next bar closes higher), {asset_type}.")
@@ -238,21 +269,3 @@ def _tags(info: BundleInfo) -> dict[str, str]:
         "feature_service": info.feature_service,
         "indicator_variant": info.indicator_variant,
     }
-
-
-def _save_flavour(bundle: Bundle, folder: Path, example: npt.NDArray[np.floating] | None, model: Model) -> None:
-    """Write MLflow's model folder. With requirements and signature given, MLflow has nothing to infer or to resolve."""
-    names = bundle.info.features
-    xgboost_flavour.save_model(
-        bundle.booster,
-        str(folder),
-        mlflow_model=model,
-        model_format="ubj",
-        signature=ModelSignature(
-            inputs=Schema([ColSpec(DataType.double, name) for name in names]),
-            outputs=Schema([TensorSpec(np.dtype(np.float32), (-1,))]),
-        ),
-        input_example=None if example is None else pd.DataFrame(example.astype(np.float64), columns=list(names)),
-        pip_requirements=[f"{package}=={version(package)}" for package in REQUIRED_PACKAGES],
-        metadata={"bundle": bundle.info.model_dump(mode="json")},
-    )

@@ -13,10 +13,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from matplotlib.figure import Figure
 
 from configs.settings import Settings
 from market.errors import RegistryError
@@ -35,6 +34,9 @@ from registry.mlflow_api import (
     is_missing,
     open_client,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EXPERIMENT = "walk_forward"
 FIGURE_DPI = 100

@@ -20,6 +20,7 @@ from warehouse.bigquery import BigQueryWarehouse
 from warehouse.bigquery_client import LABELS
 from warehouse.bigquery_ddl import path_of
 from warehouse.bigquery_sql import literal, table_path
+from warehouse.champions import published_champions
 from warehouse.clean import clean_state
 from warehouse.clock import asset_settings_write, newest_known_at, wall_clock
 from warehouse.dialect import TableNames
@@ -53,12 +54,12 @@ def attach(warehouse: Warehouse, settings: Settings, options: BigQueryOptions, b
     with warehouse.read() as read:
         if clean_state(read, asset_type).change_number:
             raise _not_attachable(asset_type, f"{CLEAN_TABLES[asset_type]} holds bars that the platform stored")
-        newest = newest_known_at(read)
+        newest, published = newest_known_at(read), published_champions(read)
     newest[asset_type] = batch.bars["bar_known_at"].max()  # type: ignore[assignment]
     now = wall_clock()
     writes = quarantine_writes(batch.findings, source=batch.source, quarantined_at=now)
     writes += session_writes(settings, asset_type, batch.bars)
-    warehouse.write([asset_settings_write(settings, newest), *writes])
+    warehouse.write([asset_settings_write(settings, newest, published), *writes])
     table = require_table(warehouse.bigquery, options, asset_type)
     columns = [column.name for column in load_schema().table(CLEAN_TABLES[asset_type]).columns]
     given = given_columns(table, options, (ARRIVED_AT, *(name for name in columns if name not in _OWN)))

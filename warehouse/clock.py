@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
 from configs.settings import Settings
 from market.assets import ASSET_TYPES, CLEAN_TABLES, AssetType
+from warehouse.champions import PublishedChampion, published_champions, thresholds_in_force
 from warehouse.warehouse import ReadConnection, Warehouse, Write
 
 
@@ -41,13 +43,23 @@ def newest_known_at(read: ReadConnection) -> dict[AssetType, datetime | None]:
     return newest
 
 
-def asset_settings_write(settings: Settings, newest: dict[AssetType, datetime | None]) -> Write:
-    """The write that keeps clock and thresholds where views can read them; part of every writing command."""
+def asset_settings_write(
+    settings: Settings,
+    newest: dict[AssetType, datetime | None],
+    published: Mapping[AssetType, PublishedChampion],
+) -> Write:
+    """The write that keeps clock and thresholds where views can read them; part of every writing command.
+
+    Args:
+        settings: Clocks, thresholds, limits.
+        newest: From `newest_known_at`.
+        published: From `published_champions`; see `thresholds_in_force`.
+    """
     written_at = wall_clock()
     rows = []
     for asset_type in ASSET_TYPES:
         clock = settings.clock.of(asset_type)
-        thresholds = settings.thresholds.of(asset_type)
+        thresholds = thresholds_in_force(settings, asset_type, published)
         fixed = clock != "wall" and (isinstance(clock, datetime) or newest.get(asset_type) is not None)
         rows.append(
             {
@@ -76,7 +88,7 @@ def asset_settings_write(settings: Settings, newest: dict[AssetType, datetime | 
 
 
 def refresh_asset_settings(warehouse: Warehouse, settings: Settings) -> None:
-    """Write clock and thresholds from the configuration."""
+    """Write the clocks of the configuration and the thresholds in force."""
     with warehouse.read() as read:
-        newest = newest_known_at(read)
-    warehouse.write([asset_settings_write(settings, newest)])
+        newest, published = newest_known_at(read), published_champions(read)
+    warehouse.write([asset_settings_write(settings, newest, published)])

@@ -18,6 +18,7 @@ import pyarrow as pa
 from configs.settings import Settings
 from market.assets import CLEAN_TABLES, AssetType
 from market.errors import MixedVariantError
+from warehouse.champions import published_champions
 from warehouse.chunks import symbol_ranges
 from warehouse.clock import asset_settings_write, newest_known_at, wall_clock
 from warehouse.feature_plan import BUILDS_TABLE, FeaturePlan, feature_definition, feature_plan
@@ -83,7 +84,7 @@ def build_features(warehouse: Warehouse, settings: Settings, asset_types: Sequen
         for asset_type in asset_types:
             _refuse_mixed_variants(read, settings, asset_type)
         plans = {name: feature_plan(read, name, definition) for name, definition in definitions.items()}
-        configured = asset_settings_write(settings, newest_known_at(read))
+        configured = asset_settings_write(settings, newest_known_at(read), published_champions(read))
     for asset_type, plan in plans.items():
         if plan.is_full or plan.work.height:
             warehouse.write(_writes(settings, asset_type, plan, definitions[asset_type]))

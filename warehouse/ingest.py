@@ -15,6 +15,7 @@ from market.assets import CLEAN_TABLES, AssetType
 from market.findings import FINDING_SCHEMA
 from market.readjustment import find_readjustments
 from market.sessions import Interval, bar_known_at, session_close_table
+from warehouse.champions import published_champions
 from warehouse.clean import clean_writes
 from warehouse.clock import asset_settings_write, newest_known_at, wall_clock
 from warehouse.ingest_plan import RESCALED, IngestPlan, plan_ingest
@@ -98,13 +99,14 @@ def store_batch(warehouse: Warehouse, settings: Settings, batch: Batch) -> Inges
         return _report(warehouse, batch, None)
     with warehouse.read() as read:
         plan = _plan(read, batch, arrived_at)
-        newest_known = newest_known_at(read)
+        newest_known, published = newest_known_at(read), published_champions(read)
     batch = replace(batch, findings=pl.concat([batch.findings, _unproven_findings(plan.unproven, batch)]))
     writes = quarantine_writes(batch.findings, source=batch.source, quarantined_at=arrived_at)
     asset_type = batch.asset_type
     if batch.interval == "1d":
         newest_known[asset_type] = _later(newest_known[asset_type], batch.bars["bar_known_at"].max())  # type: ignore[arg-type]
-    writes += [asset_settings_write(settings, newest_known), *session_writes(settings, asset_type, batch.bars)]
+    writes.append(asset_settings_write(settings, newest_known, published))
+    writes += session_writes(settings, asset_type, batch.bars)
     writes += event_writes(
         settings,
         asset_type,
