@@ -12,12 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import (
+    audit_overhead,
     feast_historical,
     feast_materialize,
     feast_online,
     features,
     indicators,
     ingest_incremental,
+    walk_forward_20m,
+    walk_forward_naive,
     warehouse_20m,
     warehouse_concurrency,
 )
@@ -35,6 +38,9 @@ BENCHMARKS: dict[str, Callable[[str], Iterator[Comparison]]] = {
         feast_historical,
         feast_materialize,
         feast_online,
+        walk_forward_naive,
+        walk_forward_20m,
+        audit_overhead,
     )
 }
 

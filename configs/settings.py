@@ -25,8 +25,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from configs.audit import AuditSettings
+from configs.calibration import CalibrationSettings, ThresholdChoice
+from configs.calibration import ThresholdSettings as ThresholdSettings
 from configs.checks import CheckSettings
+from configs.promotion import PromotionSettings
 from configs.sources import SourceSettings
+from configs.training import TrainingSettings
 from market.assets import AssetType
 from market.errors import ConfigError
 
@@ -185,64 +190,12 @@ class SplitSettings(_Section):
         return self
 
 
-class XGBoostSettings(_Section):
-    """Booster parameters, named as XGBoost names them."""
-
-    learning_rate: float = Field(gt=0, le=1)
-    max_depth: int = Field(ge=1, le=16)
-    min_child_weight: float = Field(ge=0)
-    subsample: float = Field(gt=0, le=1)
-    colsample_bytree: float = Field(gt=0, le=1)
-    reg_lambda: float = Field(ge=0)
-
-
-class TrainingSettings(_Section):
-    """Folds, early stopping and the booster."""
-
-    feature_service: Literal["default", "reference", "validated_16"]
-    retrain: Literal["weekly", "monthly", "quarterly", "yearly"]
-    window: Literal["expanding", "rolling"]
-    rolling_years: int = Field(ge=1)
-    embargo_days: int = Field(ge=0)
-    burn_in_years: int = Field(ge=0)
-    min_train_rows: int = Field(ge=1)
-    early_stopping_share: float = Field(gt=0, lt=0.5)
-    early_stopping_rounds: int = Field(ge=1)
-    max_trees: int = Field(ge=1)
-    threads: int = Field(ge=1)
-    seed: int
-    xgboost: XGBoostSettings
-
-
 class EvaluationSettings(_Section):
     """Block bootstrap by date behind every accuracy interval."""
 
     bootstrap_samples: int = Field(ge=100)
     bootstrap_block_days: int = Field(ge=1)
     bootstrap_seed: int
-
-
-class AuditSettings(_Section):
-    """How many cuts the truncation check samples."""
-
-    truncation_symbols: int = Field(ge=1)
-    truncation_cuts: int = Field(ge=1)
-    seed: int
-
-
-class ThresholdSettings(_Section):
-    """Probabilities that make a signal and its confidence; `high` and `medium` mirror around 1/2."""
-
-    buy: float = Field(gt=0.5, le=1)
-    sell: float = Field(ge=0, lt=0.5)
-    high: float = Field(gt=0.5, le=1)
-    medium: float = Field(gt=0.5, le=1)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> ThresholdSettings:
-        if self.medium > self.high:
-            raise ValueError(f"medium {self.medium} must not be above high {self.high}")
-        return self
 
 
 class MonitoringSettings(_Section):
@@ -345,7 +298,9 @@ class Settings(BaseSettings):
     training: TrainingSettings
     evaluation: EvaluationSettings
     audit: AuditSettings
-    thresholds: PerAsset[ThresholdSettings]
+    calibration: CalibrationSettings
+    thresholds: PerAsset[ThresholdChoice]
+    promotion: PromotionSettings
     monitoring: MonitoringSettings
     feast: FeastSettings
 

@@ -6,22 +6,32 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from click import get_current_context
 
+from flows.cli_audit import audit_app
+from flows.cli_models import models_app
+from flows.cli_options import (
+    AsOfOption,
+    AssetTypeChoice,
+    ClassOption,
+    FormatChoice,
+    ModeChoice,
+    PathOption,
+    ProfileOption,
+    ReportChoice,
+    SourceOption,
+    profile_settings,
+    writing_flow,
+)
 from market.errors import ConfigError, TradeHitsError
 
 if TYPE_CHECKING:
     from configs.settings import Settings
     from flows.context import Context
     from market.assets import AssetType
-
-T = TypeVar("T")
 
 app = typer.Typer(
     name="tradehits",
@@ -33,57 +43,8 @@ app = typer.Typer(
 )
 warehouse_app = typer.Typer(help="Look after the warehouse's own file and tables.", no_args_is_help=True)
 app.add_typer(warehouse_app, name="warehouse")
-
-ProfileOption = Annotated[
-    str | None,
-    typer.Option(
-        "--profile", help="Settings profile: sample, local, bigquery, test. Default: TRADEHITS_PROFILE, else sample."
-    ),
-]
-SourceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--source",
-        help="sample, simulated, parquet, csv, yfinance, ccxt or bigquery. Default: what the profile names.",
-    ),
-]
-PathOption = Annotated[
-    list[Path] | None, typer.Option("--path", help="A file or folder of the source; repeat it for several.")
-]
-
-
-class AssetTypeChoice(StrEnum):
-    """Asset classes as command-line choices."""
-
-    STOCKS = "stocks"
-    ETF = "etf"
-    CRYPTO = "crypto"
-
-
-ClassOption = Annotated[
-    AssetTypeChoice | None,
-    typer.Option("--asset-type", help="Bars of this class only, and the class of files that do not say theirs."),
-]
-
-AsOfOption = Annotated[
-    str | None,
-    typer.Option("--as-of", help="What was known at this instant, such as 2024-01-31T00:00:00Z; default: today."),
-]
-
-
-class FormatChoice(StrEnum):
-    """Output formats."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-
-
-class ReportChoice(StrEnum):
-    """Output formats of reports."""
-
-    TABLE = "table"
-    JSON = "json"
+app.add_typer(audit_app, name="audit")
+app.add_typer(models_app, name="models")
 
 
 @app.command()
@@ -94,7 +55,7 @@ def run(
     asset_type: ClassOption = None,
 ) -> None:
     """Everything: bars, features, walk-forward training, checks, published predictions and a summary."""
-    settings = _settings(profile)
+    settings = profile_settings(profile)
 
     def body(context: Context) -> None:
         from flows.run import run as run_everything
@@ -103,7 +64,7 @@ def run(
         _show(settings, reports)
         typer.echo(f"\nDone in {summary['seconds']:.0f} s.")
 
-    _flow("run", settings, body)
+    writing_flow("run", settings, body)
 
 
 @app.command()
@@ -114,7 +75,7 @@ def ingest(
     asset_type: ClassOption = None,
 ) -> None:
     """Read bars, check every one, and store what is new or changed with fresh indicators."""
-    settings = _settings(profile)
+    settings = profile_settings(profile)
 
     def body(context: Context) -> None:
         from flows.ingest import ingest as ingest_bars
@@ -122,7 +83,7 @@ def ingest(
 
         show_ingest(ingest_bars(context, source=source, paths=path or [], asset_type=_class(asset_type)))
 
-    _flow("ingest", settings, body)
+    writing_flow("ingest", settings, body)
 
 
 @app.command()
@@ -137,7 +98,7 @@ def features(
     ] = None,
 ) -> None:
     """Build the walk-forward features from stored bars and load them into Feast; with --as-of, those of the past."""
-    settings = _settings(profile)
+    settings = profile_settings(profile)
     if as_of is not None:
         _features_as_of(settings, as_of, output, asset_type)
         return
@@ -150,7 +111,7 @@ def features(
 
         show_features(build(context))
 
-    _flow("features", settings, body)
+    writing_flow("features", settings, body)
 
 
 @app.command()
@@ -161,12 +122,17 @@ def train(
         typer.Option("--asset-type", help="Train this class only; repeatable. Default: all."),
     ] = None,
     as_of: AsOfOption = None,
+    mode: Annotated[
+        ModeChoice | None, typer.Option("--mode", help="How folds are fitted. Default: the setting training.mode.")
+    ] = None,
 ) -> None:
-    """Train walk-forward, check the result, register it, and publish the first champion's record.
+    """Train walk-forward, check the result, register it, and publish its record if it becomes champion by evidence.
 
     With --as-of it trains on what was known then: a study that is logged, and never registered or published.
     """
-    settings = _settings(profile)
+    settings = profile_settings(profile)
+    if mode is not None:
+        settings = settings.model_copy(update={"training": settings.training.with_mode(mode.value)})
 
     def body(context: Context) -> None:
         from flows.asof import instant
@@ -175,7 +141,7 @@ def train(
         classes: list[AssetType] = [choice.value for choice in asset_type or []]
         _show(settings, train_classes(context, classes, as_of=instant(as_of) if as_of else None))
 
-    _flow("train", settings, body)
+    writing_flow("train", settings, body)
 
 
 @app.command()
@@ -187,7 +153,7 @@ def sql(
     """Ask the warehouse in GoogleSQL, read-only, times in UTC."""
     from flows.sql_command import run_sql
 
-    typer.echo(run_sql(_settings(profile), query, output.value).rstrip("\n"))
+    typer.echo(run_sql(profile_settings(profile), query, output.value).rstrip("\n"))
 
 
 @warehouse_app.command()
@@ -200,7 +166,7 @@ def compact(
     """Rewrite the warehouse file without unused space, compare, and put it in place; safe when killed."""
     from flows.warehouse_command import compact as compact_file
 
-    typer.echo(compact_file(_settings(profile), versions=versions))
+    typer.echo(compact_file(profile_settings(profile), versions=versions))
 
 
 @warehouse_app.command()
@@ -208,7 +174,7 @@ def statistics(profile: ProfileOption = None) -> None:
     """Rows, bytes and last change of every table."""
     from flows.warehouse_command import statistics as describe
 
-    typer.echo(describe(_settings(profile)))
+    typer.echo(describe(profile_settings(profile)))
 
 
 def _features_as_of(settings: Settings, as_of: str, output: Path | None, asset_type: AssetTypeChoice | None) -> None:
@@ -234,7 +200,7 @@ def doctor(
     """Examine what is stored: duplicates and what they do to accuracy, stale symbols, quarantine, variants."""
     from flows.doctor import run_doctor
 
-    text, healthy = run_doctor(_settings(profile), output.value)
+    text, healthy = run_doctor(profile_settings(profile), output.value)
     typer.echo(text.rstrip("\n"))
     if not healthy:
         raise typer.Exit(1)
@@ -248,7 +214,7 @@ def probe(
     """Ask the engine the golden GoogleSQL probes: BigQuery's documented answers, or a refusal by name."""
     from flows.probe import run_probe
 
-    text, passed = run_probe(_settings(profile), output.value)
+    text, passed = run_probe(profile_settings(profile), output.value)
     typer.echo(text.rstrip("\n"))
     if not passed:
         raise typer.Exit(1)
@@ -271,26 +237,7 @@ def migrate(
     if plan + apply + undo > 1:
         raise ConfigError("--plan, --apply and --undo are three commands", remedy="give one of them")
     step: Step = "apply" if apply else "undo" if undo else "plan"
-    typer.echo(run_migrate(_settings(profile), step, output.value, dataset))
-
-
-def _settings(profile: str | None) -> Settings:
-    from configs.settings import load_settings
-    from warehouse.engines import command
-
-    context = get_current_context(silent=True)
-    command.set(context.info_name or "" if context else "")
-    return load_settings(profile)
-
-
-def _flow(name: str, settings: Settings, body: Callable[[Context], T]) -> T:
-    """Run a writing command: one at a time per profile, as a Prefect flow where a server is configured."""
-    from flows.context import exclusive, open_context
-    from flows.prefecting import run_flow
-    from flows.progress import RichReporter
-
-    with exclusive(settings):
-        return run_flow(name, lambda tasks: body(open_context(settings, RichReporter(), tasks)))
+    typer.echo(run_migrate(profile_settings(profile), step, output.value, dataset))
 
 
 def _show(settings: Settings, reports: list) -> None:  # type: ignore[type-arg]

@@ -10,25 +10,33 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from flows.champions import challenge, finish_interrupted
 from flows.context import Context
 from market.assets import AssetType
 from market.errors import TrainingError
-from market.signals import Thresholds
 from registry.models import ModelRegistry
 from registry.provenance import snapshot_tags
 from registry.store import RunStore
-from training.audit import CheckResult, audit_run, require_passed
+from registry.trials import TUNING_TRIALS_METRIC, count_trials
+from training.audit import CheckResult, audit_training, require_passed
+from training.audit_report import log_audit
+from training.audit_waivers import log_waived, stored_waivers
+from training.calibrate import calibrate_walk_forward
 from training.dataset import as_dataset, load_dataset, stored_training_set
+from training.deflate import SHARPE_METRIC, SignalSharpe, signal_sharpe
 from training.evaluate import OracleReport, SplitReport, evaluate_oracle, evaluate_splits
-from training.promotion import promote, published_record
-from training.tracking import log_training, make_bundle, register
+from training.evaluate_conformal import evaluate_conformal
+from training.tracking import log_training, make_bundle, register, training_metrics
 from training.walk_forward import run_walk_forward
 from warehouse.asof import warehouse_as_of
+from warehouse.clock import wall_clock
 from warehouse.features import stored_asset_types
 from warehouse.ingest import stored_sources
 
 if TYPE_CHECKING:
+    from configs.settings import Settings
     from training.dataset import Dataset
+    from training.gate import Decision
     from warehouse.warehouse import Warehouse
 
 SIMULATED = "simulated"
@@ -43,6 +51,7 @@ class TrainReport:
             on what was known at an earlier time: it is logged and neither registered nor published.
         model_version: `none` for a study.
         sources: Sources of its bars; `simulated` among them marks simulated data.
+        decision: How it compared with the champion, rule by rule; None for a study.
     """
 
     asset_type: AssetType
@@ -61,6 +70,9 @@ class TrainReport:
     checks: tuple[CheckResult, ...]
     data_hash: str
     as_of: str | None = None
+    calibration: str = "none"
+    signal: SignalSharpe | None = None
+    decision: Decision | None = None
 
     @property
     def is_simulated(self) -> bool:
@@ -92,6 +104,8 @@ def train(
         store = RunStore(context.settings)
     registry = ModelRegistry(store)
     tags = {**snapshot_tags(), "profile": context.settings.profile, **_as_of_tags(as_of)}
+    if as_of is None:
+        finish_interrupted(context, registry, chosen)
     with store.start_run("walk-forward", tags=tags) as parent:
         return [
             context.tasks.run(f"train-{name}", _train_class, context, store, registry, parent, name, as_of)
@@ -115,32 +129,50 @@ def _train_class(
         data = "simulated" if SIMULATED in sources else "real"
         tags = {**snapshot_tags(), "asset_type": asset_type, "data": data, **_as_of_tags(as_of)}
         run_id = opened.enter_context(store.start_run(asset_type, parent=parent, tags=tags))
+        dataset, settings = _chosen(context, store, run_id, dataset)
         with context.reporter.step(f"{asset_type}: walk-forward") as advance:
-            walk_forward = run_walk_forward(dataset, settings, advance)
-        with context.reporter.step(f"{asset_type}: check and evaluate"):
-            checks = audit_run(warehouse, settings, dataset, walk_forward)
-            thresholds = Thresholds(**settings.thresholds.of(asset_type).model_dump())
-            splits = evaluate_splits(walk_forward.predictions, thresholds, settings.evaluation)
+            walk_forward = run_walk_forward(dataset, settings, advance, cache=settings.paths.cache / "walk_forward")
+        with context.reporter.step(f"{asset_type}: calibrate"):
+            walk_forward, calibration = calibrate_walk_forward(dataset, walk_forward, settings)
+        with context.reporter.step(f"{asset_type}: evaluate"):
+            record = walk_forward.predictions
+            splits = evaluate_splits(record, calibration.thresholds, settings.evaluation)
+            promised = settings.calibration.conformal_level
+            conformal = evaluate_conformal(record, calibration, settings.evaluation, level=promised)
+            sharpe = signal_sharpe(record, asset_type, count_trials(store, asset_type, SHARPE_METRIC))
             oracle = _oracle(context, dataset, walk_forward.predictions) if SIMULATED in sources else None
+            metrics = training_metrics(settings, walk_forward, splits, oracle, conformal, sharpe)
+        with context.reporter.step(f"{asset_type}: audit") as advance:
+            named = {name for name, value, _ in metrics if value is not None}
+            audit = audit_training(warehouse, settings, dataset, walk_forward, metrics=named, progress=advance)
+            audit = audit.waived(stored_waivers(context.warehouse), wall_clock())
         with context.reporter.step(f"{asset_type}: log run{'' if as_of else ' and register'}"):
-            log_training(store, run_id, settings, dataset, walk_forward, splits, oracle, checks, sources)
-            require_passed(checks)
-            bundle = make_bundle(settings, run_id, dataset, walk_forward)
+            log_training(
+                store,
+                run_id,
+                settings,
+                dataset,
+                walk_forward,
+                metrics,
+                sources,
+                calibration=calibration,
+                is_simulated=oracle is not None,
+            )
+            log_audit(store, run_id, audit, {"run": run_id, "data": f"{data}, hash {dataset.content_hash[:12]}"})
+            require_passed(audit.results)
+            bundle = make_bundle(settings, run_id, dataset, walk_forward, calibration)
             if as_of is not None:
                 registry.log_bundle(run_id, bundle, dataset.matrix[-5:])
                 status, model_version = "study", "none"
             else:
                 model_version = register(registry, run_id, bundle, dataset.matrix[-5:])
+                log_waived(context.warehouse, asset_type, model_version, audit.results)
                 status = "challenger"
-        if as_of is None and registry.champion_version(asset_type) is None:
-            with context.reporter.step(f"{asset_type}: publish record"):
-                record = published_record(
-                    warehouse, asset_type, walk_forward.predictions, run_id=run_id, model_version=model_version
-                )
-                promote(
-                    warehouse, registry, asset_type, record, by="ml_pipeline", why="first model that passed the checks"
-                )
-            status = "champion"
+        decision = None
+        if as_of is None:
+            with context.reporter.step(f"{asset_type}: compare with the champion"):
+                decision = challenge(context, registry, asset_type, model_version, dataset)
+            status = "champion" if registry.champion_version(asset_type) == model_version else "challenger"
         store.set_tags(run_id, {"model_version": model_version, "status": status})
     return TrainReport(
         asset_type=asset_type,
@@ -156,10 +188,26 @@ def _train_class(
         trained_through=bundle.info.trained_through.isoformat(),
         splits=tuple(splits),
         oracle=oracle,
-        checks=tuple(checks),
+        checks=audit.results,
         data_hash=dataset.content_hash,
         as_of=_as_of_tags(as_of).get("as_of"),
+        calibration=calibration.final.method,
+        signal=sharpe,
+        decision=decision,
     )
+
+
+def _chosen(context: Context, store: RunStore, run_id: str, dataset: Dataset) -> tuple[Dataset, Settings]:
+    """Features and booster parameters as chosen inside the first training window; as configured where nothing is."""
+    if not context.settings.training.makes_choices:
+        return dataset, context.settings
+    from training.tuning import tune
+
+    with context.reporter.step(f"{dataset.asset_type}: tune") as advance:
+        tuned = tune(dataset, context.settings, advance)
+    store.log_json(run_id, tuned.to_dict(), "tuning/choice.json")
+    store.log_metrics(run_id, [(TUNING_TRIALS_METRIC, tuned.trial_count, 0)])
+    return tuned.dataset, tuned.settings
 
 
 @contextmanager
@@ -178,7 +226,6 @@ def _as_of_tags(as_of: datetime | None) -> dict[str, str]:
 
 
 def _oracle(context: Context, dataset: Dataset, predictions: pl.DataFrame) -> OracleReport | None:
-    from warehouse.clock import wall_clock
     from warehouse.sources.simulated import SimulatedSource
 
     source = SimulatedSource(context.settings, now=wall_clock())

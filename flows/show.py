@@ -11,6 +11,7 @@ from rich.text import Text
 
 from configs.settings import Settings
 from flows.summary import open_next
+from training.checks import Status, counted, told_count
 
 if TYPE_CHECKING:
     from flows.asof import AsOfReport
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 MINIMUM_WIDTH = 110
 WIDTH_OF_FILES = 132
-NOTE = "HIGH, MEDIUM and LOW: accuracy / base rate (rows). No BUY or SELL is an answer, not a fault."
-_LEFT = ("class", "source", "data", "split")
+NOTE = "Levels: rows whose outcome is known. No BUY or SELL is an answer, not a fault."
+_LEFT = ("class", "source", "data", "split", "level")
+_TOLD: tuple[Status, ...] = ("warning", "waived")
 
 
 def show_reports(settings: Settings, reports: Sequence[TrainReport]) -> None:
@@ -56,8 +58,9 @@ def _results(reports: Sequence[TrainReport]) -> Table:
 
 
 def _signals(reports: Sequence[TrainReport]) -> Table:
-    columns = ("class", "split", "HIGH", "MEDIUM", "LOW", "probabilities", "BUY", "SELL", "HOLD")
-    table = _table(columns, title="Confidence and signals")
+    measured = ("level", "rows", "accuracy", "interval", "base rate")
+    columns = ("class", "split", *measured, "probabilities", "BUY", "SELL", "HOLD")
+    table = _table(columns, title="Confidence and signals (percent; interval: 95%)")
     for report in reports:
         for index, split in enumerate(report.splits):
             table.add_row(report.asset_type if index == 0 else "", split.data_split, *_signal_cells(split))
@@ -132,13 +135,12 @@ def _console() -> Console:
 
 
 def _split_cells(split: SplitReport) -> list[str]:
-    low_high = "" if split.accuracy_ci_95 is None else f"{split.accuracy_ci_95[0]:.1f}-{split.accuracy_ci_95[1]:.1f}"
     name = "TRAIN (burn-in)" if split.data_split == "TRAIN" else split.data_split
     return [
         name,
         f"{split.rows:,}",
         _number(split.accuracy, 1),
-        low_high,
+        _interval(split.accuracy_ci_95),
         _number(split.base_rate, 1),
         _number(split.balanced_accuracy, 1),
         _number(split.auc, 3),
@@ -148,16 +150,22 @@ def _split_cells(split: SplitReport) -> list[str]:
 
 
 def _signal_cells(split: SplitReport) -> list[str]:
-    cells = []
-    for level in ("HIGH", "MEDIUM", "LOW"):
-        bucket = split.by_confidence[level]
-        cells.append(f"{bucket.accuracy:.1f} / {bucket.base_rate:.1f} ({bucket.rows:,})" if bucket.rows else "none")
+    """One line a level that has rows; probabilities and signals are of the whole split."""
+    levels = [(level, bucket) for level, bucket in split.by_confidence.items() if bucket.rows]
+    columns = (
+        [level for level, _ in levels],
+        [f"{bucket.rows:,}" for _, bucket in levels],
+        [_number(bucket.accuracy, 1) for _, bucket in levels],
+        [_interval(bucket.accuracy_ci_95) for _, bucket in levels],
+        [_number(bucket.base_rate, 1) for _, bucket in levels],
+    )
     low, high = split.probability_range
-    return [*cells, f"{low:.3f}-{high:.3f}", *(f"{split.signals[side]:,}" for side in ("BUY", "SELL", "HOLD"))]
+    signals = (f"{split.signals[side]:,}" for side in ("BUY", "SELL", "HOLD"))
+    return [*("\n".join(column) for column in columns), f"{low:.3f}-{high:.3f}", *signals]
 
 
 def _class_lines(report: TrainReport) -> list[str]:
-    passed = sum(check.status == "passed" for check in report.checks)
+    counts = counted(report.checks)
     champion = {
         "champion": "champion, record published",
         "challenger": f"challenger of {report.champion_version}",
@@ -165,13 +173,31 @@ def _class_lines(report: TrainReport) -> list[str]:
     }[report.status]
     lines = [
         f"{report.asset_type}: {report.model_version} ({champion}), {report.folds} folds, trained through "
-        f"{report.trained_through[:10]}, {passed} of {len(report.checks)} checks passed"
+        f"{report.trained_through[:10]}, {counts['passed']} of {len(report.checks)} checks passed"
+        + "".join(f", {told_count(counts[status], status)}" for status in _TOLD if counts[status])
     ]
+    lines += [
+        f"  {check.status} {check.check}: {check.subject}: {check.detail}"
+        for check in report.checks
+        if check.status in ("warning", "waived")
+    ]
+    if report.decision is not None and report.status == "challenger":
+        lines += [
+            f"  stays challenger: {reason}" for reason in report.decision.reasons or ("promotion.automatic is off",)
+        ]
+    signal = report.signal
+    if signal is not None and signal.sharpe is not None and signal.deflated is not None:
+        lines.append(
+            f"  every direction followed, before costs: Sharpe {signal.sharpe:.2f} over {signal.days:,} days; true one "
+            f"above 0 with probability {signal.deflated:.2f}, deflated for {signal.trials} "
+            f"trial{'' if signal.trials == 1 else 's'}"
+        )
     oracle = report.oracle
     if oracle is not None and oracle.planted_accuracy is not None:
         lines.append(
-            f"  planted symbols: accuracy {oracle.planted_accuracy:.1f}, the oracle's {oracle.oracle_accuracy:.1f} "
-            f"({oracle.planted_rows:,} rows)"
+            f"  planted symbols: accuracy {oracle.planted_accuracy:.1f} ± {oracle.planted_standard_error:.1f}, the "
+            f"oracle's {oracle.oracle_accuracy:.1f} ± {oracle.oracle_standard_error:.1f} (base rate "
+            f"{oracle.planted_base_rate:.1f}, {oracle.planted_rows:,} rows)"
         )
     if oracle is not None and oracle.noise_accuracy is not None:
         lines.append(
@@ -179,6 +205,10 @@ def _class_lines(report: TrainReport) -> list[str]:
             f"(base rate 50 by construction, {oracle.noise_rows:,} rows)"
         )
     return lines
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "" if bounds is None else f"{bounds[0]:.1f}-{bounds[1]:.1f}"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.settings import Settings
+from training.checks import counted
 
 if TYPE_CHECKING:
     from flows.retrain import TrainReport
@@ -37,21 +38,21 @@ def _asset_class(settings: Settings, report: TrainReport) -> dict[str, Any]:
     values = asdict(report)
     splits = {split["data_split"]: split for split in values.pop("splits")}
     checks = values.pop("checks")
+    values.pop("decision")
     thresholds = settings.thresholds.of(report.asset_type)
     signals = [split.signals["BUY"] + split.signals["SELL"] for split in report.splits if split.data_split != "TRAIN"]
-    note = (
-        ""
-        if sum(signals)
-        else f"no BUY or SELL at {thresholds.buy:.2f}/{thresholds.sell:.2f}: a valid answer, not a fault"
-    )
+    fixed = thresholds.mode == "fixed"
+    by = f"at {thresholds.buy:.2f}/{thresholds.sell:.2f}" if fixed else "by the relative thresholds"
+    note = "" if sum(signals) else f"no BUY or SELL {by}: a valid answer, not a fault"
     return {
         **values,
         "data": "simulated" if report.is_simulated else "real",
         "splits": splits,
         "checks": {
-            "passed": sum(c["status"] == "passed" for c in checks),
-            "failed": sum(c["status"] == "failed" for c in checks),
+            **counted(report.checks),
+            "to_look_at": [check for check in checks if check["status"] in ("warning", "waived")],
         },
+        "promotion": None if report.decision is None else report.decision.to_dict(),
         "note": note,
     }
 

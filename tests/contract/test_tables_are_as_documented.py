@@ -87,6 +87,7 @@ KEYS = {
     "ml_models.backtest_trades": "trade_id",
     "ml_models.deployment_log": "deployment_id",
     "tradehits.version_retention": "asset_type",
+    "tradehits.audit_waivers": "waiver_id",
     "tradehits.table_adoptions": "adoption_id",
     "tradehits.bar_versions": "asset_type symbol interval datetime ingested_at",
     "tradehits.bar_quarantine": "quarantine_id",
@@ -96,6 +97,7 @@ KEYS = {
     "tradehits.clean_changes": "asset_type change_number symbol",
     "tradehits.feature_builds": "asset_type build_number",
     "tradehits.asset_settings": "asset_type",
+    "tradehits.champions": "asset_type",
     "tradehits.gemini_calls": "call_id",
     "tradehits.alert_events": "event_id",
 }

@@ -1,7 +1,8 @@
 -- Grain: one row per asset_type, always three rows.
 -- total_ml_rows, total_ml_size_mb and latest_table_update are of the whole dataset ml_models. Every other figure is of the
 -- asset class, read at its own "today"; a class without bars has NULLs and health NO_DATA.
--- accuracy_30d_avg pools the counts of the last 30 days. The newest prediction is stale when more than two sessions have closed
+-- accuracy_30d_avg pools the counts of the last 30 days; base_rate_30d, edge_30d_points and its 95% interval are of the same days
+-- (tradehits.v_edge_30d). The newest prediction is stale when more than two sessions have closed
 -- since its bar. A crypto session closes when its UTC day ends. Where the calendar does not reach up to today, more than six
 -- calendar days (two sessions, a weekend, a holiday and the day not yet closed) are stale too.
 WITH storage AS (
@@ -150,7 +151,11 @@ SELECT
     ELSE 'FAIR'
   END AS pipeline_health,
   predictions.min_up_probability_7d,
-  predictions.max_up_probability_7d
+  predictions.max_up_probability_7d,
+  edge.base_rate_pct AS base_rate_30d,
+  edge.edge_points AS edge_30d_points,
+  edge.edge_lower_95,
+  edge.edge_upper_95
 FROM `tradehits.v_today` AS asset
 CROSS JOIN storage
 INNER JOIN bars ON asset.asset_type = bars.asset_type
