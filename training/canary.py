@@ -208,6 +208,6 @@ def _told(skill: SkillTest, level: float, seed: int) -> str:
     return (
         f"accuracy {skill.accuracy:.2f}% against a base rate of {skill.base_rate:.2f}% on {skill.rows} test rows of "
         f"{skill.dates} dates; by chance {skill.by_chance:.2f}%, excess {skill.excess:+.2f} points, standard error "
-        f"{skill.standard_error:.2f} by date, p {skill.p_value:.2g}, level {level:.2g}; so many rows catch hindsight "
-        f"of {caught:.1f} points in 95 of 100 seeds; seed {seed}"
+        f"{skill.standard_error:.2f} by date, p {skill.p_value:.2g}, level {level:.2g}; were the rows independent, "
+        f"hindsight of {caught:.1f} points would be caught with 95%; seed {seed}"
     )
