@@ -13,12 +13,18 @@ from rich.table import Table
 
 from bench import (
     audit_overhead,
+    backtest_20m,
+    backtest_vectorbt,
     feast_historical,
     feast_materialize,
     feast_online,
     features,
     indicators,
+    inference,
     ingest_incremental,
+    monte_carlo,
+    serving_get,
+    serving_post,
     walk_forward_20m,
     walk_forward_naive,
     warehouse_20m,
@@ -41,6 +47,12 @@ BENCHMARKS: dict[str, Callable[[str], Iterator[Comparison]]] = {
         walk_forward_naive,
         walk_forward_20m,
         audit_overhead,
+        inference,
+        serving_get,
+        serving_post,
+        backtest_vectorbt,
+        backtest_20m,
+        monte_carlo,
     )
 }
 

@@ -26,10 +26,14 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from configs.audit import AuditSettings
+from configs.backtest import BacktestSettings
 from configs.calibration import CalibrationSettings, ThresholdChoice
 from configs.calibration import ThresholdSettings as ThresholdSettings
 from configs.checks import CheckSettings
+from configs.ensemble import EnsembleSettings, GeminiSettings
+from configs.inference import InferenceSettings
 from configs.promotion import PromotionSettings
+from configs.serving import ServingSettings
 from configs.sources import SourceSettings
 from configs.training import TrainingSettings
 from market.assets import AssetType
@@ -257,6 +261,21 @@ class Paths(_Section):
         return self.state / "warehouse.duckdb"
 
     @property
+    def snapshot_file(self) -> Path:
+        """What the service answers from; a command publishes it anew whenever it changes."""
+        return self.cache / "serving.snapshot"
+
+    @property
+    def gemini_file(self) -> Path:
+        """Gemini's answers and the day's budget, shared by flows and service."""
+        return self.state / "gemini.db"
+
+    @property
+    def api_keys_file(self) -> Path:
+        """Hashes of the service's API keys; written by `tradehits serve keys`."""
+        return self.state / "api_keys.json"
+
+    @property
     def summary_file(self) -> Path:
         """The newest run's summary."""
         return self.home / "summary.json"
@@ -301,8 +320,13 @@ class Settings(BaseSettings):
     calibration: CalibrationSettings
     thresholds: PerAsset[ThresholdChoice]
     promotion: PromotionSettings
+    backtest: BacktestSettings
+    inference: InferenceSettings
+    gemini: GeminiSettings
+    ensemble: EnsembleSettings
     monitoring: MonitoringSettings
     feast: FeastSettings
+    serving: ServingSettings
 
     @field_validator("clock")
     @classmethod

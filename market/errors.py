@@ -25,12 +25,19 @@ Every error says what is wrong and what to do about it::
     │   └── StaleFeaturesError     the newest features are older than allowed
     ├── SignalError                a probability, threshold or price from which no signal can be made
     ├── MetricError                values for which a metric or statistic is not defined
+    ├── BacktestError              bars, signals or parameters that cannot be backtested: names field and row
     ├── UnknownSymbolError         a symbol nobody ingested
+    ├── MarketDataError            a fact about a bar that is no fact: names the field
     ├── TrainingError
     │   └── NotEnoughDataError     too few rows, classes or dates to train or test on
     ├── IntegrityError             a check found hindsight, duplicates or a broken time rule
-    └── RegistryError
-        └── NoChampionError        nothing was promoted for this asset class yet
+    │   └── SkewError              features or a probability differ between serving and the stored tables
+    ├── RegistryError
+    │   └── NoChampionError        nothing was promoted for this asset class yet
+    ├── SnapshotError              the published snapshot is missing, damaged or of another format
+    ├── GeminiStoreError           the file of Gemini's answers and budget cannot be used
+    ├── ApiKeyError                an API key that cannot be made, found or read
+    └── ServiceError               the HTTP service did not start
 """
 
 from __future__ import annotations
@@ -165,8 +172,43 @@ class MetricError(TradeHitsError):
     """Values for which a metric or statistic is not defined."""
 
 
+class BacktestError(TradeHitsError):
+    """Bars, signals or parameters that cannot be backtested.
+
+    Args:
+        message: What is wrong.
+        field: The offending column or parameter, if one.
+        row: The first offending row, counted from 1 in the order given (None when it is about the whole input).
+        remedy: What to do.
+    """
+
+    def __init__(self, message: str, *, field: str = "", row: int | None = None, remedy: str = "") -> None:
+        """Prefix the message with the place, so that every handler names it."""
+        place = ", ".join(
+            part for part in (f"row {row}" if row is not None else "", f"field '{field}'" if field else "") if part
+        )
+        super().__init__(f"{place}: {message}" if place else message, remedy=remedy)
+        self.field = field
+        self.row = row
+
+
 class UnknownSymbolError(TradeHitsError):
     """A symbol nobody ingested."""
+
+
+class MarketDataError(TradeHitsError):
+    """A fact about a bar, given to ask Gemini about it, is no fact.
+
+    Args:
+        message: What is wrong.
+        field: The offending field, such as `market_data.rsi`.
+        remedy: What to do.
+    """
+
+    def __init__(self, message: str, *, field: str, remedy: str = "") -> None:
+        """Keep the field apart, so that an API can name it."""
+        super().__init__(message, remedy=remedy)
+        self.field = field
 
 
 class TrainingError(TradeHitsError):
@@ -181,9 +223,29 @@ class IntegrityError(TradeHitsError):
     """A check found hindsight, duplicates or a broken time rule; nothing is published."""
 
 
+class SkewError(IntegrityError):
+    """What was served differs from what is stored: a feature read online, or a probability; nothing is written."""
+
+
 class RegistryError(TradeHitsError):
     """The model registry could not do what was asked."""
 
 
 class NoChampionError(RegistryError):
     """Nothing was promoted for this asset class yet."""
+
+
+class SnapshotError(TradeHitsError):
+    """The snapshot that the service answers from is missing, damaged or of another format."""
+
+
+class GeminiStoreError(TradeHitsError):
+    """The file of Gemini's answers and budget is damaged, forbidden, busy, or of a newer version."""
+
+
+class ApiKeyError(TradeHitsError):
+    """An API key, or the file that keeps their hashes, cannot be made, found or read."""
+
+
+class ServiceError(TradeHitsError):
+    """The HTTP service did not start."""

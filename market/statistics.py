@@ -86,14 +86,40 @@ def block_bootstrap_means(
         raise MetricError(f"samples {samples} and block_days {block_days} must be positive")
     if date_count < 2:
         raise MetricError("one date cannot be resampled", remedy="give values of at least two dates")
+    return block_bootstrap_ratios(
+        np.bincount(groups, numbers), np.bincount(groups), samples=samples, block_days=block_days, seed=seed
+    )
+
+
+def block_bootstrap_ratios(
+    sums: npt.NDArray[Any], counts: npt.NDArray[Any], *, samples: int, block_days: int, seed: int
+) -> npt.NDArray[np.float64]:
+    """What `block_bootstrap_means` gives, from what is known of each date: the sum of its values and their number.
+
+    Args:
+        sums: Sum of the values of each date, dates ascending, shape (dates,), at least two.
+        counts: Number of values of each date, positive, shape (dates,).
+        samples: Bootstrap samples.
+        block_days: Dates in a block.
+        seed: Seed of the random generator.
+
+    Returns:
+        Shape (samples,), in the unit of `sums`.
+
+    Raises:
+        MetricError: Ill-shaped input, one date only, a date without values, or a parameter out of range.
+    """
+    date_count = len(counts)
+    if np.shape(sums) != np.shape(counts) or date_count < 2 or not np.min(counts) > 0:
+        raise MetricError("sums and counts of at least two dates are needed, each with values")
+    if samples < 1 or block_days < 1:
+        raise MetricError(f"samples {samples} and block_days {block_days} must be positive")
     block = min(block_days, date_count // 2)
     block_count = -(-date_count // block)
     starts = np.random.default_rng(seed).integers(0, date_count, size=(samples, block_count))
     lengths = np.full(block_count, block)
     lengths[-1] = date_count - block * (block_count - 1)
-    drawn_values = _circular_sums(np.bincount(groups, numbers), starts, lengths)
-    drawn_rows = _circular_sums(np.bincount(groups), starts, lengths)
-    means: npt.NDArray[np.float64] = drawn_values / drawn_rows
+    means: npt.NDArray[np.float64] = _circular_sums(sums, starts, lengths) / _circular_sums(counts, starts, lengths)
     return means
 
 

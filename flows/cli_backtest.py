@@ -1,0 +1,79 @@
+"""The command line of backtests: `tradehits backtest`."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli_options import AssetTypeChoice, ProfileOption, ReportChoice, profile_settings, writing_flow
+
+if TYPE_CHECKING:
+    from flows.context import Context
+
+_DAY = ("%Y-%m-%d",)
+
+
+class OriginChoice(StrEnum):
+    """Where predictions come from."""
+
+    WALK_FORWARD = "walk_forward"
+    LIVE = "live"
+
+
+def backtest(
+    profile: ProfileOption = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option("--strategy", help="Name in backtest.strategies; repeatable. Default: all.")
+    ] = None,
+    start: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=list(_DAY), help="First bar. Default: the first one of the class's VALIDATE."),
+    ] = None,
+    end: Annotated[
+        datetime | None, typer.Option("--to", formats=list(_DAY), help="Last bar, included. Default: the newest.")
+    ] = None,
+    asset_type: Annotated[
+        list[AssetTypeChoice] | None,
+        typer.Option("--asset-type", help="This class only; repeatable. Default: all with predictions."),
+    ] = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Also every cell of each strategy's grid; every one counts as a trial.")
+    ] = False,
+    predictions: Annotated[
+        OriginChoice,
+        typer.Option("--predictions", help="The champion's record, or live: what was predicted, beside the record."),
+    ] = OriginChoice.WALK_FORWARD,
+    output: Annotated[ReportChoice, typer.Option("--format", help="table or json.")] = ReportChoice.TABLE,
+) -> None:
+    """Trade the published predictions by configured strategies, with costs, and store results and trades.
+
+    One row for each asset class and strategy, and one for the portfolio of all classes whose dates overlap (`all`).
+    """
+    settings = profile_settings(profile)
+
+    def body(context: Context) -> None:
+        from flows.backtest import BacktestQuestion
+        from flows.backtest import backtest as run_backtests
+        from flows.backtest_live import compare_live
+        from flows.backtest_show import shown
+
+        question = BacktestQuestion(
+            strategies=tuple(strategy or ()),
+            asset_types=tuple(choice.value for choice in asset_type or ()),
+            start=_day(start),
+            end=_day(end),
+            grid=grid,
+            origin=predictions.value,
+        )
+        finished = run_backtests(context, question)
+        live = compare_live(context, question) if predictions is OriginChoice.LIVE else []
+        typer.echo(shown(finished, live, output.value))
+
+    writing_flow("backtest", settings, body)
+
+
+def _day(given: datetime | None) -> date | None:
+    return given.date() if given else None
