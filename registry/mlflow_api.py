@@ -23,11 +23,15 @@ from mlflow.entities import (
     Param,
     Run,
     RunTag,
+    Span,
+    SpanType,
     ViewType,
 )
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.tracing.client import TracingClient
+from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.utils.validation import (
     MAX_DATASET_DIGEST_SIZE,
@@ -61,7 +65,11 @@ __all__ = [
     "Run",
     "RunTag",
     "Schema",
+    "Span",
+    "SpanAttributeKey",
+    "SpanType",
     "TensorSpec",
+    "TracingClient",
     "ViewType",
     "is_missing",
     "open_client",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in list(os.environ):
-        if variable.upper().startswith(("TRADEHITS", "PREFECT_API")):
+        if variable.upper().startswith(("TRADEHITS", "PREFECT_API", "GEMINI_", "GOOGLE_API_KEY")):
             monkeypatch.delenv(variable)
     monkeypatch.setenv("TRADEHITS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -1,0 +1,3 @@
+"""The ensemble under the name that existing code imports."""
+
+from serving.ensemble import GeminiEnsemble as GeminiEnsemble
