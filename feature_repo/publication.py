@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -27,6 +28,12 @@ _COLUMNS = {
     LABEL_VIEW: f"{', '.join(KEYS)}, {_LABELS}, created_timestamp",
 }
 _NEWEST = f"SELECT asset_type, MAX(bar_known_at) AS newest FROM {_TABLE} GROUP BY asset_type"
+_BUILDS = """
+SELECT asset_type, MAX(build_number) AS build_number, MAX(built_at) AS built_at
+FROM `tradehits.feature_builds`
+GROUP BY asset_type
+ORDER BY asset_type
+"""
 _RECENT = timedelta(days=7)
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _SINCE = " ".join(f"WHEN asset_type = '{name}' THEN @{name}" for name in ASSET_TYPES)
@@ -48,6 +55,11 @@ class FeastFiles:
     def online(self) -> Path:
         """The SQLite online store."""
         return self.directory / "online.db"
+
+    @property
+    def builds(self) -> Path:
+        """Which feature builds the published copies hold; gone while they are replaced."""
+        return self.directory / "builds.json"
 
     @property
     def spill(self) -> Path:
@@ -86,16 +98,30 @@ def publish(read: ReadConnection, settings: Settings) -> Published:
     files = feast_files(settings)
     files.directory.mkdir(parents=True, exist_ok=True)
     staged = {view: files.directory / f".{view}.{os.getpid()}.parquet" for view in _COLUMNS}
-    since = _recent_since(read)
+    since, builds = _recent_since(read), _builds(read)
+    staged_builds = files.directory / f".builds.{os.getpid()}.json"
+    staged_builds.write_text(json.dumps(builds), encoding="utf-8")
     try:
         rows = {view: read.export_parquet(_query(view), path, since) for view, path in staged.items()}
         with _locked(settings, "write"):
+            files.builds.unlink(missing_ok=True)
             for view, path in staged.items():
                 path.replace(files.parquet(view))
+            staged_builds.replace(files.builds)
     finally:
-        for path in staged.values():
+        for path in (*staged.values(), staged_builds):
             path.unlink(missing_ok=True)
     return Published(rows=rows[FEATURE_VIEW])
+
+
+def is_published(read: ReadConnection, settings: Settings) -> bool:
+    """Whether readers of Feast see the newest feature build of every class already."""
+    if settings.warehouse.engine == "bigquery":
+        return True
+    files = feast_files(settings)
+    if not all(files.parquet(view).exists() for view in _COLUMNS) or not files.builds.exists():
+        return False
+    return bool(json.loads(files.builds.read_text(encoding="utf-8")) == _builds(read))
 
 
 @contextmanager
@@ -125,6 +151,12 @@ def _query(view: str) -> str:
         f"SELECT {_COLUMNS[view]} FROM {_TABLE} WHERE {condition}" for condition in (f"NOT {_IS_RECENT}", _IS_RECENT)
     )
     return " UNION ALL ".join(parts)
+
+
+def _builds(read: ReadConnection) -> list[list[str | int]]:
+    """Class, number and time of each class's newest feature build, as JSON keeps them."""
+    rows = read.query(_BUILDS).to_pylist()
+    return [[row["asset_type"], row["build_number"], row["built_at"].isoformat()] for row in rows]
 
 
 def _recent_since(read: ReadConnection) -> dict[str, datetime]:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from configs.settings import Settings
 from feature_repo.connection import open_store, quiet, repo_config
 from feature_repo.online import Materialized, OnlineFeatures, materialize, read_online
-from feature_repo.publication import Published, feast_files, publish
+from feature_repo.publication import Published, feast_files, is_published, publish
 from feature_repo.reading import read_features, read_historical, read_labels
 from feature_repo.services import feature_names
 from feature_repo.views import definitions
@@ -25,6 +25,7 @@ __all__ = [
     "Published",
     "apply",
     "feature_names",
+    "is_published",
     "materialize",
     "open_store",
     "publish",

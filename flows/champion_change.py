@@ -1,10 +1,11 @@
-"""A person changes the champion: what came of it, and the rollback.
+"""A person changes the champion: what came of it, the rollback, and the service's new snapshot.
 
 Only what the switch needs is imported at the top: a rollback is in force before the libraries of training are loaded.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from configs.settings import Settings
 from flows.context import exclusive
 from flows.model_access import named, open_registry, open_tables
 from market.assets import AssetType
-from market.errors import ConfigError, RegistryError, WarehouseLockedError
+from market.errors import ConfigError, RegistryError, SnapshotError, WarehouseLockedError
 from registry.champion import Change, new_change
 from registry.models import ModelRegistry
 from registry.switch import switch_champion
@@ -21,6 +22,9 @@ from registry.switch import switch_champion
 if TYPE_CHECKING:
     from training.gate import Decision
     from training.promotion import Settled
+    from warehouse.warehouse import Warehouse
+
+log = logging.getLogger("tradehits")
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,10 @@ def rollback(settings: Settings, asset_type: AssetType, asked: str | None, *, by
 def publish_change(
     settings: Settings, registry: ModelRegistry, asset_type: AssetType, change: Change
 ) -> Settled | None:
-    """Publish the champion's record, and log the change if another one overtook it; the caller has the turn."""
+    """Publish the champion's record and the snapshot, and log the change if another one overtook it.
+
+    The caller has the turn.
+    """
     from training.promotion import settle, supersede
 
     warehouse = open_tables(settings)
@@ -86,7 +93,21 @@ def publish_change(
     newest = registry.newest_change(asset_type)
     if newest is not None and newest.change_id != change.change_id:
         supersede(warehouse, asset_type, change, newest)
+    republish(settings, warehouse, registry)
     return settled
+
+
+def republish(settings: Settings, warehouse: Warehouse, registry: ModelRegistry) -> None:
+    """Publish the service's snapshot after a change of champion.
+
+    What is wrong with another class's champion costs a warning: the change stands, and the service keeps what it has.
+    """
+    from flows.publish_snapshot import publish_snapshot
+
+    try:
+        publish_snapshot(settings, warehouse=warehouse, registry=registry)
+    except (RegistryError, SnapshotError) as error:
+        log.warning("the service's snapshot is not published: %s", error)
 
 
 def require_words(by: str, why: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
+from flows.champion_change import republish
 from flows.context import Context
 from market.assets import AssetType
 from market.errors import IntegrityError, MixedVariantError, RegistryError
@@ -54,6 +55,7 @@ def challenge(
         why = "first model that passed the checks" if is_first else "every rule of promotion holds"
         promote_judged(registry, asset_type, promotion_asked(decision, by=BY, why=why), decision)
         settle(context.warehouse, settings, registry, asset_type)
+        republish(settings, context.warehouse, registry)
     return decision
 
 

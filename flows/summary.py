@@ -13,12 +13,15 @@ from configs.settings import Settings
 from training.checks import counted
 
 if TYPE_CHECKING:
+    from flows.inference_report import PredictReport
     from flows.retrain import TrainReport
 
 Summary = dict[str, Any]
 
 
-def summarise(settings: Settings, reports: Sequence[TrainReport], *, seconds: float) -> Summary:
+def summarise(
+    settings: Settings, reports: Sequence[TrainReport], predictions: PredictReport, *, seconds: float
+) -> Summary:
     """Everything the run found, ready for JSON."""
     from warehouse.clock import wall_clock
 
@@ -30,6 +33,7 @@ def summarise(settings: Settings, reports: Sequence[TrainReport], *, seconds: fl
         "feature_service": settings.training.feature_service,
         "retrain": settings.training.retrain,
         "asset_classes": {report.asset_type: _asset_class(settings, report) for report in reports},
+        "predictions": {report.asset_type: asdict(report) for report in predictions.classes},
         "open_next": open_next(settings),
     }
 

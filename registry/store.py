@@ -48,15 +48,15 @@ MetricRow = tuple[str, float | None, int]
 class RunStore:
     """Runs of the profile's MLflow store."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Bind to the store of these settings, making it when it is not there.
+    def __init__(self, settings: Settings, experiment: str = EXPERIMENT) -> None:
+        """Bind to an experiment of these settings' store, making either when it is not there.
 
         Raises:
             RegistryError: If the database was written by another version of MLflow.
         """
         self.settings = settings
         self.client = open_client(settings.paths)
-        self.experiment_id = self._experiment()
+        self.experiment_id = self._experiment(experiment)
 
     @contextmanager
     def start_run(
@@ -206,14 +206,14 @@ class RunStore:
             yield path
             self.client.log_artifact(run_id, str(path), folder or None)
 
-    def _experiment(self) -> str:
+    def _experiment(self, wanted: str) -> str:
         """Id of the experiment whose artifacts lie below today's root.
 
         MLflow fixes an experiment's artifact location when it is made. After a move of the store, new runs would write
         to the old place; they get an experiment of their own instead.
         """
         location = self.settings.paths.mlflow_artifacts
-        for name in (EXPERIMENT, f"{EXPERIMENT} in {self.settings.paths.mlruns}"):
+        for name in (wanted, f"{wanted} in {self.settings.paths.mlruns}"):
             experiment = self.client.get_experiment_by_name(name)
             if experiment is None:
                 return self._create_experiment(name, location)

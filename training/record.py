@@ -22,11 +22,11 @@ from warehouse.warehouse import Warehouse
 LIVE_FOLD = -1
 """Fold number of bars that no fold tested: they closed after the bundle was trained."""
 
-_CONTEXT = (
+CONTEXT = (
     *("close", "atr", "percent_change", "rsi", "macd_histogram", "adx", "growth_score", "in_rise_cycle"),
     *("rise_cycle_start", "pivot_high_flag", "pivot_low_flag", "golden_cross", "trend_regime"),
 )
-_LABELS = ("target_direction", "forward_return_pct", "label_known_at")
+LABELS = ("target_direction", "forward_return_pct", "label_known_at")
 _PROOF = ("fold", "fold_start", "trained_through", "up_probability", "bar_known_at", "data_split")
 
 
@@ -71,8 +71,8 @@ def record_of(warehouse: Warehouse, predictions: pl.DataFrame, bundle: Bundle) -
     """
     info = bundle.info
     stored = _stored_bars(warehouse, info.asset_type)
-    known = stored.select(*KEY, *_CONTEXT, *(pl.col(name).alias(f"{name}_now") for name in _LABELS))
-    predicted = predictions.select(*KEY, *_LABELS, *_PROOF).join(known, on=KEY, how="inner")
+    known = stored.select(*KEY, *CONTEXT, *(pl.col(name).alias(f"{name}_now") for name in LABELS))
+    predicted = predictions.select(*KEY, *LABELS, *_PROOF).join(known, on=KEY, how="inner")
     if predicted.is_empty():
         raise IntegrityError(
             f"none of the {predictions.height:,} bars that {info.model_version} predicted is stored",
@@ -80,22 +80,22 @@ def record_of(warehouse: Warehouse, predictions: pl.DataFrame, bundle: Bundle) -
         )
     is_open = pl.col("target_direction").is_null()
     predicted = predicted.with_columns(
-        pl.when(is_open).then(pl.col(f"{name}_now")).otherwise(pl.col(name)).alias(name) for name in _LABELS
+        pl.when(is_open).then(pl.col(f"{name}_now")).otherwise(pl.col(name)).alias(name) for name in LABELS
     )
     since = stored.filter(pl.col("bar_known_at") >= info.trained_through).join(predictions, on=KEY, how="anti")
-    appended = _scored(warehouse, since, bundle)
-    columns = (*KEY, *_CONTEXT, *_LABELS, *_PROOF)
+    appended = scored(warehouse, since, bundle)
+    columns = (*KEY, *CONTEXT, *LABELS, *_PROOF)
     rows = pl.concat([predicted.select(columns), appended.select(columns)], how="vertical_relaxed")
-    return Record(_as_published(rows, bundle), appended.height, predictions.height - predicted.height)
+    return Record(as_published(rows, bundle), appended.height, predictions.height - predicted.height)
 
 
 def _stored_bars(warehouse: Warehouse, asset_type: AssetType) -> pl.DataFrame:
-    columns = (*KEY, "bar_known_at", "data_split", *_CONTEXT, *_LABELS)
+    columns = (*KEY, "bar_known_at", "data_split", *CONTEXT, *LABELS)
     sql = f"SELECT {', '.join(columns)} FROM `{FEATURES_TABLE}` WHERE asset_type = @asset_type"
     return pl.DataFrame(warehouse.query(sql, {"asset_type": asset_type}))
 
 
-def _scored(warehouse: Warehouse, bars: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
+def scored(warehouse: Warehouse, bars: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
     """Bars with the bundle's probability and the proof that it was made without them."""
     info = bundle.info
     instant = pl.Datetime("us", "UTC")
@@ -133,10 +133,11 @@ def _features(warehouse: Warehouse, asset_type: AssetType, bars: pl.DataFrame, n
     return frame.select(KEY).with_columns(made)
 
 
-def _as_published(rows: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
+def as_published(rows: pl.DataFrame, bundle: Bundle) -> pl.DataFrame:
+    """Rows with key, context, labels and proof under the names of `walk_forward_predictions_v2`, sorted by key."""
     return rows.select(
         *KEY,
-        *_CONTEXT,
+        *CONTEXT,
         pl.col("target_direction").alias("actual_direction"),
         (pl.col("up_probability") >= 0.5).cast(pl.Int64).alias("predicted_direction"),
         "up_probability",

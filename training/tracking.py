@@ -219,7 +219,8 @@ def fold_facts(result: FoldResult, calibration: Calibration) -> dict[str, Any]:
         "tested_rows": result.tested,
         "trees": result.model.trees,
         "calibrated": fit.calibrator is not None,
-        "calibration": calibration_facts(fit),
+        # with every knot, so that the fold can be asked again (registry.fold_models)
+        "calibration": {**calibration_facts(fit), **({} if fit.calibrator is None else vars(fit.calibrator))},
     }
 
 

@@ -12,7 +12,7 @@ this machine, whatever engine holds the versions.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,14 +35,15 @@ from warehouse.warehouse import ReadConnection, Warehouse, Write
 VERSIONS_TABLE = "tradehits.bar_versions"
 _PRICES = ("open", "high", "low", "close")
 _IS_KNOWN = "asset_type = @asset_type AND `interval` = '1d' AND knowledge_at <= @as_of"
+_OF_SYMBOLS = "symbol IN UNNEST(@symbols)"
 
-_COUNTS = f"SELECT symbol, COUNT(*) AS `rows` FROM `{VERSIONS_TABLE}` WHERE {_IS_KNOWN} GROUP BY symbol"
+_COUNTS = f"SELECT symbol, COUNT(*) AS `rows` FROM `{VERSIONS_TABLE}` WHERE {_IS_KNOWN} AND {{scope}} GROUP BY symbol"
 
 _KNOWN = f"""
 SELECT asset_type, symbol, `interval`, datetime, open, high, low, close, volume, bar_known_at, ingested_at,
   knowledge_at, is_backfill, source
 FROM `{VERSIONS_TABLE}`
-WHERE {_IS_KNOWN} AND symbol BETWEEN @first_symbol AND @last_symbol
+WHERE {_IS_KNOWN} AND {{scope}} AND symbol BETWEEN @first_symbol AND @last_symbol
 QUALIFY ROW_NUMBER() OVER (PARTITION BY symbol, datetime ORDER BY ingested_at DESC) = 1
 """
 
@@ -79,7 +80,14 @@ class Past:
 
 
 @contextmanager
-def warehouse_as_of(warehouse: Warehouse, settings: Settings, asset_type: AssetType, as_of: datetime) -> Iterator[Past]:
+def warehouse_as_of(
+    warehouse: Warehouse,
+    settings: Settings,
+    asset_type: AssetType,
+    as_of: datetime,
+    *,
+    symbols: Sequence[str] | None = None,
+) -> Iterator[Past]:
     """What was known of one asset class at an instant, as a warehouse of its own for the length of the block.
 
     Args:
@@ -87,6 +95,7 @@ def warehouse_as_of(warehouse: Warehouse, settings: Settings, asset_type: AssetT
         settings: Indicator variant, split dates, and the cache where the warehouse of the past lies.
         asset_type: The asset class.
         as_of: The instant asked for, with a zone.
+        symbols: These only; None: all of the class.
 
     Raises:
         KnowledgeTimeError: The instant has no zone, lies in the future or before the retention horizon, or no bar was
@@ -101,7 +110,7 @@ def warehouse_as_of(warehouse: Warehouse, settings: Settings, asset_type: AssetT
         past.ensure_schema()
         with warehouse.read() as read:
             _refuse_forgotten(read, asset_type, instant)
-            _copy_versions(read, past, asset_type, instant)
+            _copy_versions(read, past, asset_type, instant, symbols)
         facts = past.query(
             "SELECT COUNT(*) AS bars, COUNTIF(NOT is_backfill) AS corrected, COUNTIF(ingested_at > @as_of) AS later "
             f"FROM `{VERSIONS_TABLE}`",
@@ -168,11 +177,14 @@ def _refuse_forgotten(read: ReadConnection, asset_type: AssetType, as_of: dateti
         )
 
 
-def _copy_versions(read: ReadConnection, past: Warehouse, asset_type: AssetType, as_of: datetime) -> None:
+def _copy_versions(
+    read: ReadConnection, past: Warehouse, asset_type: AssetType, as_of: datetime, symbols: Sequence[str] | None
+) -> None:
     """One version a bar, a range of symbols at a time."""
     asked = {"asset_type": asset_type, "as_of": as_of}
     later_scales = pl.DataFrame(read.query(_LATER_SCALES, asked))
-    for part in symbol_ranges(pl.DataFrame(read.query(_COUNTS, asked))):
+    scope, chosen = ("TRUE", {}) if symbols is None else (_OF_SYMBOLS, {"symbols": list(symbols)})
+    for part in symbol_ranges(pl.DataFrame(read.query(_COUNTS.format(scope=scope), asked | chosen))):
         bounds = {"first_symbol": part.first, "last_symbol": part.last}
-        known = in_scale_of(pl.DataFrame(read.query(_KNOWN, asked | bounds)), later_scales)
+        known = in_scale_of(pl.DataFrame(read.query(_KNOWN.format(scope=scope), asked | bounds | chosen)), later_scales)
         past.write([Write(VERSIONS_TABLE, rows=known.to_arrow(), mode="append")])

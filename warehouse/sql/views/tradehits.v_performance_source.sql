@@ -1,14 +1,15 @@
 -- Grain: one row per asset_type, always three rows.
 -- Which record of performance views, health and alerts read: `live` once it has min_live_predictions matured rows (outcome
--- known) among the bars of the last 37 days (7 days against the 30 before them), else `walk_forward`.
+-- known, no back-fill) among the bars of the last 37 days (7 days against the 30 before them), else `walk_forward`.
 WITH matured AS (
   SELECT
     live.asset_type,
     COUNT(*) AS matured_rows
-  FROM `ml_models.realtime_predictions` AS live
+  FROM `tradehits.v_live_predictions` AS live
   INNER JOIN `tradehits.v_today` AS asset ON live.asset_type = asset.asset_type
   WHERE
     live.actual_direction IS NOT NULL
+    AND NOT live.is_backfill
     AND DATE(live.datetime) > DATE_SUB(asset.today, INTERVAL 37 DAY)
     AND DATE(live.datetime) <= asset.today
   GROUP BY live.asset_type
