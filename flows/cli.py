@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli_audit import audit_app
+from flows.cli_backtest import backtest
+from flows.cli_compat import compat
 from flows.cli_models import models_app
 from flows.cli_options import (
     AsOfOption,
@@ -26,6 +28,9 @@ from flows.cli_options import (
     profile_settings,
     writing_flow,
 )
+from flows.cli_predict import register as register_predict
+from flows.cli_report import report_app
+from flows.cli_serve import serve_app
 from market.errors import ConfigError, TradeHitsError
 
 if TYPE_CHECKING:
@@ -45,6 +50,10 @@ warehouse_app = typer.Typer(help="Look after the warehouse's own file and tables
 app.add_typer(warehouse_app, name="warehouse")
 app.add_typer(audit_app, name="audit")
 app.add_typer(models_app, name="models")
+app.add_typer(report_app, name="report")
+app.add_typer(serve_app, name="serve")
+app.command()(backtest)
+app.command()(compat)
 
 
 @app.command()
@@ -54,15 +63,17 @@ def run(
     path: PathOption = None,
     asset_type: ClassOption = None,
 ) -> None:
-    """Everything: bars, features, walk-forward training, checks, published predictions and a summary."""
+    """Everything: bars, features, walk-forward training, checks, published predictions, inference and a summary."""
     settings = profile_settings(profile)
 
     def body(context: Context) -> None:
+        from flows.inference_show import as_table
         from flows.run import run as run_everything
 
-        summary, reports = run_everything(context, source=source, paths=path or [], asset_type=_class(asset_type))
-        _show(settings, reports)
-        typer.echo(f"\nDone in {summary['seconds']:.0f} s.")
+        done = run_everything(context, source=source, paths=path or [], asset_type=_class(asset_type))
+        _show(settings, done.training)
+        typer.echo(f"\nPredictions of the newest bars:\n{as_table(done.inference)}")
+        typer.echo(f"\nDone in {done.summary['seconds']:.0f} s.")
 
     writing_flow("run", settings, body)
 
@@ -142,6 +153,9 @@ def train(
         _show(settings, train_classes(context, classes, as_of=instant(as_of) if as_of else None))
 
     writing_flow("train", settings, body)
+
+
+register_predict(app)
 
 
 @app.command()
