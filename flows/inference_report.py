@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from market.assets import AssetType
-from serving.predictor import Scored
-from serving.predictor_fresh import Unscored
-from serving.predictor_read import REALTIME_TABLE, Class
-from serving.predictor_replay import Replayed
-from warehouse.warehouse import Warehouse
+from serving.predictor_read import REALTIME_TABLE
+
+if TYPE_CHECKING:
+    # Feast takes seconds to import, and `tradehits today` needs none of it.
+    from serving.predictor import Scored
+    from serving.predictor_fresh import Unscored
+    from serving.predictor_read import Class
+    from serving.predictor_replay import Replayed
+    from warehouse.warehouse import Warehouse
 
 SIGNALS = ("BUY", "SELL", "HOLD")
 LEVELS = ("HIGH", "MEDIUM", "LOW")

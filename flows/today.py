@@ -10,12 +10,12 @@ import polars as pl
 
 from configs.settings import Settings
 from flows.inference_report import NO_SIGNAL
-from flows.model_access import open_tables
 from market.assets import ASSET_TYPES, AssetType
 from serving.predictor_bar import bar_of
 from serving.snapshot_sql import DAYS
 from serving.snapshot_summary import split_records
 from warehouse.clock import newest_known_at, now_of
+from warehouse.engines import open_warehouse
 from warehouse.warehouse import ReadConnection
 
 TOLD_SYMBOLS = 3
@@ -36,7 +36,9 @@ def today(settings: Settings) -> tuple[str, ...]:
 
     Nothing is computed or written: `tradehits predict` does that.
     """
-    with open_tables(settings).read() as read:
+    warehouse = open_warehouse(settings)
+    warehouse.ensure_schema()
+    with warehouse.read() as read:
         newest = newest_known_at(read)
         clocks = {name: now_of(name, settings, newest[name]) for name in ASSET_TYPES}
         classes = {name: _newest(read, name, clocks[name]) for name in ASSET_TYPES}
