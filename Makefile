@@ -24,7 +24,7 @@ test-all: $(VENV)/.installed-test lint  ## the tests and the longer studies
 
 test-system: $(VENV)/.installed-test  ## what needs Python 3.13 or Debian's packages: the BigQuery emulator
 	bash tests/system/emulator_env.sh
-	$(BIN)/python -m pytest -n 2 --dist loadfile -o timeout=1200 -m system tests/system tests/contract
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -o timeout=1200 -m system tests/system tests/contract
 
 lint: $(VENV)/.installed-test  ## ruff, import-linter, mypy, sqlfluff
 	$(BIN)/ruff check .
