@@ -6,12 +6,14 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from serving.instants import iso
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -119,11 +121,6 @@ def request_key(scope: Scope) -> bytes:
     path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
     query: bytes = scope["query_string"]
     return path + b"?" + query
-
-
-def iso(instant: datetime) -> str:
-    """An instant as the API writes it: `2024-06-28T20:15:00Z`."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _matches(given: bytes, etag: bytes) -> bool:

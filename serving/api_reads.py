@@ -11,10 +11,10 @@ import polars as pl
 
 from market.assets import ASSET_TYPES, AssetType
 from market.signals import signal
-from serving.answers import iso
 from serving.api_find import find_symbol, known_symbol, near_symbols, shown
 from serving.api_notes import accuracy_note, quiet_note
 from serving.api_queries import EnsembleSignalsQuery, HighConfidenceQuery, PredictionsQuery
+from serving.instants import iso
 from serving.snapshot import Snapshot
 from serving.snapshot_columns import Positions
 

@@ -19,6 +19,7 @@ from market.signals import (
     signal,
 )
 from serving.gemini_opinion import MarketValue, Opinion
+from serving.instants import iso
 
 if TYPE_CHECKING:
     from serving.snapshot_rows import RealtimeRow
@@ -103,7 +104,7 @@ def ensemble_answer(
         "status": "success",
         "symbol": row.symbol,
         "asset_type": row.asset_type,
-        "datetime": row.datetime.isoformat(),
+        "datetime": iso(row.datetime),
         "price": row.close,
         "market_data": dict(market_data),
         "xgb_prediction": {

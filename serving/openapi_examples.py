@@ -4,43 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from feature_repo.services import feature_names
+
 _VERSIONS = {
     "stocks": "walk_forward_stocks/3",
     "etf": "walk_forward_etf/2",
     "crypto": "walk_forward_crypto/4",
 }
-_FEATURES = [
-    "rsi",
-    "rsi_slope",
-    "rsi_overbought",
-    "rsi_oversold",
-    "macd_histogram_pct",
-    "macd_rising",
-    "macd_cross_up",
-    "pivot_high_flag",
-    "pivot_low_flag",
-    "adx",
-    "plus_di",
-    "minus_di",
-    "in_rise_cycle",
-    "rise_cycle_start",
-    "golden_cross",
-    "death_cross",
-    "momentum_5d",
-    "momentum_10d",
-    "momentum_20d",
-    "atr_pct",
-    "volume_ratio",
-    "mfi",
-    "cci",
-    "stoch_k",
-    "stoch_d",
-    "roc",
-    "growth_score",
-    "rsi_volume_interaction",
-    "macd_atr_interaction",
-    "adx_trend_interaction",
-]
 _ROW = [58.2, 1.4, 0, 0, 0.21, 1, 0, 0, 0, 27.3, 26.1, 15.4, 1, 0, 0, 0, 2.1, 3.8, 5.2, 2.4, 1.1, 61.0, 84.0, 71.2,
         68.9, 4.4, 100, 64.0, 0.5, None]  # fmt: skip
 _REASONING = "Price holds above its 50-day average on rising volume; momentum is moderate and no reversal is visible."
@@ -242,7 +212,7 @@ ANSWERS: dict[str, Any] = {
         "status": "success",
         "asset_type": "stocks",
         "model_version": _VERSIONS["stocks"],
-        "features": _FEATURES,
+        "features": list(feature_names("default")),
         "up_probability": [0.5317],
     },
 }

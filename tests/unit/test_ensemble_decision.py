@@ -89,7 +89,7 @@ def test_the_answer_is_the_documented_object() -> None:
         "status": "success",
         "symbol": "BTC/USDT",
         "asset_type": "crypto",
-        "datetime": "2026-03-02T00:00:00+00:00",
+        "datetime": "2026-03-02T00:00:00Z",
         "price": 102.25,
         "market_data": {"close": 102.25, "rsi": 71},
         "xgb_prediction": {"up_probability": 0.6, "direction": "UP"},
