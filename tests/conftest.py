@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.system.emulator import Emulator
+
+# The quick suite draws the same examples each time, so that it judges the change and not the day's luck;
+# `make test-all` searches with new ones. Neither measures how long an example takes.
+settings.register_profile("searching", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", settings.get_profile("searching"), derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)
