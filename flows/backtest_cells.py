@@ -16,6 +16,7 @@ from configs.backtest import StrategySettings
 from market.backtest import Market, Predictions, Signals, align_predictions, overlapping_market, prepare_market
 from market.backtest_parameters import BacktestParameters
 from market.monte_carlo_null import series_starts, shifted_rows
+from market.signals import Confidence
 from market.strategies import Called, Decisions, decide
 from warehouse.backtests import BacktestInputs
 
@@ -99,8 +100,19 @@ def _arena(inputs: tuple[BacktestInputs, ...], market: Market) -> Arena:
     return Arena(inputs, market, align_predictions(market, frame), _data_hash(market, frame))
 
 
-def cells_of(name: str, strategy: StrategySettings, *, grid: bool) -> list[Cell]:
-    """The strategy as configured, and with `grid` every cell of its grid that differs from it."""
+def cells_of(name: str, strategy: StrategySettings, *, grid: bool, levels: tuple[Confidence, ...] = ()) -> list[Cell]:
+    """The strategy as configured, and with `grid` every cell of its grid that differs from it.
+
+    Args:
+        name: As in the settings.
+        strategy: Its settings.
+        grid: Whether its grid is run.
+        levels: Confidence levels instead of its own; they are told in the name and fixed in the grid.
+    """
+    if levels and set(levels) != set(strategy.levels):
+        name = f"{name} levels={_told(list(levels))}"
+        fixed = {key: values for key, values in strategy.grid.items() if key != "levels"}
+        strategy = StrategySettings.model_validate({**strategy.model_dump(), "levels": levels, "grid": fixed})
     cells = [Cell(name, strategy)]
     if grid:
         own = strategy.choices()

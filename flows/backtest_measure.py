@@ -220,6 +220,9 @@ def _remarks(arena: Arena, run: BacktestRun, simulated: Collection[str]) -> tupl
     splits = sorted(set(arena.predictions.frame["data_split"]) - {"VALIDATE"})
     if splits:
         remarks.append(_NOT_VALIDATE.format(splits=" and ".join(splits)))
+    backfills = sum(one.backfills for one in arena.inputs)
+    if backfills:
+        remarks.append(f"{backfills} back-filled predictions left out: made when the next bar could be known")
     if not run.signals.row.size:
         p = arena.predictions.frame["entry_probability"].to_numpy()
         remarks.append(f"no signal: probabilities lie from {p.min():.3f} to {p.max():.3f}; a valid answer, not a fault")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,6 +12,7 @@ from flows.cli_options import AssetTypeChoice, ProfileOption, ReportChoice, prof
 
 if TYPE_CHECKING:
     from flows.context import Context
+    from market.signals import Confidence
 
 _DAY = ("%Y-%m-%d",)
 
@@ -35,6 +36,21 @@ def backtest(
     end: Annotated[
         datetime | None, typer.Option("--to", formats=list(_DAY), help="Last bar, included. Default: the newest.")
     ] = None,
+    lookback_days: Annotated[
+        int | None,
+        typer.Option(
+            "--lookback-days",
+            min=1,
+            help="Instead of --from: so many calendar days up to --to, or up to each class's present day.",
+        ),
+    ] = None,
+    confidence_levels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--confidence-levels",
+            help="Such as HIGH,MEDIUM: what strategies that enter by confidence act on; only they are run then.",
+        ),
+    ] = None,
     asset_type: Annotated[
         list[AssetTypeChoice] | None,
         typer.Option("--asset-type", help="This class only; repeatable. Default: all with predictions."),
@@ -52,7 +68,7 @@ def backtest(
 
     One row for each asset class and strategy, and one for the portfolio of all classes whose dates overlap (`all`).
     """
-    settings = profile_settings(profile)
+    settings, levels = profile_settings(profile), _levels(confidence_levels or [])
 
     def body(context: Context) -> None:
         from flows.backtest import BacktestQuestion
@@ -65,6 +81,8 @@ def backtest(
             asset_types=tuple(choice.value for choice in asset_type or ()),
             start=_day(start),
             end=_day(end),
+            lookback_days=lookback_days,
+            levels=levels,
             grid=grid,
             origin=predictions.value,
         )
@@ -73,6 +91,17 @@ def backtest(
         typer.echo(shown(finished, live, output.value))
 
     writing_flow("backtest", settings, body)
+
+
+def _levels(given: list[str]) -> tuple[Confidence, ...]:
+    from market.errors import ConfigError
+    from market.strategies import CONFIDENCES, in_order
+
+    named = [one.strip().upper() for text in given for one in text.split(",")]
+    unknown = [one for one in named if one not in CONFIDENCES]
+    if unknown:
+        raise ConfigError(f"unknown confidence level {unknown[0]!r}", remedy=f"one of {', '.join(CONFIDENCES)}")
+    return in_order(cast("list[Confidence]", named))
 
 
 def _day(given: datetime | None) -> date | None:

@@ -51,9 +51,14 @@ details { margin: 8px 0 0; } summary { cursor: pointer; color: var(--muted); }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; } .tile { padding: 9px 11px; }
   .tile b { font-size: 19px; } .verdict { font-size: 15px; } th, td { padding: 5px 6px; font-size: 12.5px; }
   .symbols th:nth-child(n+6), .symbols td:nth-child(n+6) { display: none; }
-  .symbols td:first-child { white-space: normal; }
-  .heat { min-width: 0; } .heat td, .heat th { font-size: 9px; padding: 6px 0; border-width: 1px; }
-  .heat td:first-child, .heat th:first-child { padding-right: 2px; } }
+  .symbols th, .symbols td { padding: 5px 4px; }
+  .symbols td:first-child { white-space: normal; overflow-wrap: anywhere; min-width: 84px; }
+  .heat { min-width: 0; } .heat thead { display: none; }
+  .heat tr { display: grid; grid-template-columns: repeat(7, minmax(0, 1fr)); margin: 0 0 10px; }
+  .heat td { font-size: 12px; padding: 3px 0; min-height: 42px; }
+  .heat td::before { content: attr(data-name); display: block; font-size: 11px; color: var(--muted); font-weight: 400; }
+  .heat td.cell::before { color: var(--ink); }
+  .heat td:first-child { padding: 3px 0; font-weight: 650; } .heat td:last-child { grid-area: 2 / 1; } }
 @media print { body { background: #fff; } section, .tile { break-inside: avoid; } .tall { max-height: none; } }
 """
 

@@ -124,18 +124,20 @@ def _heat_map(data: TearsheetData) -> str:
     head = "".join(f"<th>{name}</th>" for name in ("", *MONTHS, "Year"))
     rows = []
     for year in sorted({year for year, _ in cells}):
-        months = [_shaded(cells.get((year, month)), "cell") for month in range(1, 13)]
-        rows.append(f"<tr><td>{year}</td>{''.join(months)}{_shaded(cells.get((year, 0)), 'cell year')}</tr>")
+        months = [_shaded(cells.get((year, at)), "cell", name) for at, name in enumerate(MONTHS, 1)]
+        rows.append(f"<tr><td>{year}</td>{''.join(months)}{_shaded(cells.get((year, 0)), 'cell year', 'Year')}</tr>")
     heat = f'<table class="heat"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     return f'<div class="wide">{heat}</div>'
 
 
-def _shaded(value: float | None, style: str) -> str:
+def _shaded(value: float | None, style: str, name: str) -> str:
+    """A cell that also knows its own name: a phone shows a year in two rows, without the table's head."""
     if value is None:
-        return "<td></td>"
+        return f'<td data-name="{name}"></td>'
     weight = min(1.0, abs(value) / _FULL_SHADE_PCT) ** 0.7 * 72
     colour = "--gain" if value > 0 else "--loss"
-    return f'<td class="{style}" style="--shade: var({colour}); --weight: {weight:.0f}">{signed(value, 1)}</td>'
+    shade = f"--shade: var({colour}); --weight: {weight:.0f}"
+    return f'<td class="{style}" data-name="{name}" style="{shade}">{signed(value, 1)}</td>'
 
 
 def _symbols(data: TearsheetData) -> str:

@@ -6,6 +6,7 @@ those of `market.signals`, which views, service and live inference use too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -19,6 +20,12 @@ EntryKind = Literal["confidence", "signal", "probability"]
 
 ENTRY_KINDS: Final[tuple[EntryKind, ...]] = get_args(EntryKind)
 CONFIDENCES: Final[tuple[Confidence, ...]] = get_args(Confidence)
+
+
+def in_order(levels: Iterable[Confidence]) -> tuple[Confidence, ...]:
+    """Confidence levels from HIGH to LOW, each once, so that the same choice is always written alike."""
+    wanted = set(levels)
+    return tuple(one for one in CONFIDENCES if one in wanted)
 
 
 @dataclass(frozen=True)

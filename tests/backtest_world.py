@@ -24,6 +24,9 @@ SPANS: dict[AssetType, tuple[date, date]] = {
     "stocks": (date(2023, 10, 2), date(2024, 5, 31)),
     "crypto": (date(2023, 12, 1), date(2024, 6, 15)),
 }
+INFERENCE_FROM = date(2024, 3, 15)
+"""Before it the record comes from a fold's model, from it on from daily inference."""
+
 CLASSES: tuple[AssetType, ...] = ("stocks", "crypto")
 SYMBOLS = 5
 
@@ -82,5 +85,6 @@ def class_rows(name: AssetType, *, seed: int = 5) -> tuple[pl.DataFrame, pl.Data
         forward_return_pct=100 * (pl.col("following") / pl.col("close") - 1),
         data_split=pl.when(pl.col("datetime").dt.year() <= 2023).then(pl.lit("TEST")).otherwise(pl.lit("VALIDATE")),
         model_version=pl.lit(f"walk_forward_{name}/1"),
+        fold=pl.when(pl.col("datetime").dt.date() < INFERENCE_FROM).then(3).otherwise(-1).cast(pl.Int64),
     )
     return bars.drop("asset_type", "following").sort("symbol", "datetime"), record.sort(key)

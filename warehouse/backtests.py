@@ -24,7 +24,7 @@ TRADES_TABLE: Final = "ml_models.backtest_trades"
 
 _RECORDED = """
 SELECT asset_type, symbol, datetime, up_probability AS entry_probability, growth_score AS entry_growth_score,
-  trend_regime AS trend_regime_at_entry, actual_direction, data_split, model_version
+  trend_regime AS trend_regime_at_entry, actual_direction, data_split, model_version, fold
 FROM `ml_models.walk_forward_predictions_v2`
 WHERE asset_type = @asset_type AND datetime >= @first AND datetime < @until
 ORDER BY asset_type, symbol, datetime
@@ -35,8 +35,8 @@ SELECT asset_type, symbol, datetime, ensemble_up_probability AS entry_probabilit
   growth_score AS entry_growth_score, trend_regime AS trend_regime_at_entry,
   CASE actual_direction WHEN 'UP' THEN 1 WHEN 'DOWN' THEN 0 END AS actual_direction,
   'VALIDATE' AS data_split, model_version, signal AS called_signal, ensemble_confidence AS called_confidence,
-  xgb_up_probability
-FROM `ml_models.realtime_predictions`
+  xgb_up_probability, is_backfill
+FROM `tradehits.v_live_predictions`
 WHERE asset_type = @asset_type AND datetime >= @first AND datetime < @until
 ORDER BY asset_type, symbol, datetime
 """
@@ -49,6 +49,8 @@ FROM `{table}`
 WHERE datetime >= @first AND datetime < @until AND symbol IN UNNEST(@symbols)
 ORDER BY symbol, datetime
 """
+
+_TODAY = "SELECT today FROM `tradehits.v_today` WHERE asset_type = @asset_type"
 
 _COUNTED = f"""
 SELECT parameters, sharpe_ratio, created_at
@@ -68,11 +70,13 @@ class BacktestInputs:
         asset_type: The class.
         origin: Where its predictions come from.
         predictions: Sorted by key; `entry_probability entry_growth_score trend_regime_at_entry actual_direction
-            data_split model_version`, and of live ones what was called: `called_signal called_confidence
-            xgb_up_probability`.
+            data_split model_version`; of the record also `fold`, of live ones what was called: `called_signal
+            called_confidence xgb_up_probability`.
         bars: Of the predicted symbols, from the first prediction to the window's end, sorted by key.
         thresholds: In force now.
         model_versions: Behind the predictions, sorted.
+        backfills: Rows of `realtime_predictions` in the window that are left out, because they were written when the
+            next bar could be known: nobody could have traded them.
     """
 
     asset_type: AssetType
@@ -81,12 +85,13 @@ class BacktestInputs:
     bars: pl.DataFrame
     thresholds: Thresholds
     model_versions: tuple[str, ...]
+    backfills: int = 0
 
 
 def read_inputs(
     read: ReadConnection, settings: Settings, asset_type: AssetType, origin: Origin, start: date, end: date | None
 ) -> BacktestInputs | None:
-    """Predictions of a window and the bars they were made on.
+    """Predictions of a window and the bars they were made on; of live ones those that were made in time.
 
     Args:
         read: One state of the warehouse.
@@ -104,7 +109,11 @@ def read_inputs(
         "first": _midnight(start),
         "until": _midnight((end or _FAR) + timedelta(days=1)),
     }
-    predictions = pl.DataFrame(read.query(_QUERIES[origin], window))
+    predictions, backfills = pl.DataFrame(read.query(_QUERIES[origin], window)), 0
+    if origin == "live":
+        stored = predictions.height
+        predictions = predictions.filter(~pl.col("is_backfill")).drop("is_backfill")
+        backfills = stored - predictions.height
     if predictions.is_empty():
         return None
     first: datetime = predictions["datetime"].min()  # type: ignore[assignment]
@@ -117,7 +126,14 @@ def read_inputs(
         bars=pl.DataFrame(bars).sort("asset_type", "symbol", "datetime"),
         thresholds=thresholds_in_force(settings, asset_type, published_champions(read)),
         model_versions=tuple(predictions["model_version"].unique().sort()),
+        backfills=backfills,
     )
+
+
+def today_of(read: ReadConnection, asset_type: AssetType) -> date:
+    """The class's present day (UTC), as every view has it."""
+    today: date = read.query(_TODAY, {"asset_type": asset_type}).to_pylist()[0]["today"]
+    return today
 
 
 def validate_start(settings: Settings, asset_type: AssetType) -> date:

@@ -113,6 +113,22 @@ def test_a_trade_enters_at_the_next_open_after_its_signal(world: BacktestWorld, 
     assert ((side > 0) == (joined["up_probability"] > 0.5)).all()
 
 
+def test_win_rates_count_trades_that_earned_and_a_short_earns_when_prices_fall(
+    world: BacktestWorld, finished: list[Backtested]
+) -> None:
+    for one in finished:
+        trades = trades_of(world, one.report.backtest_id)
+        won, lost = trades.filter(pl.col("return_usd") > 0), trades.filter(pl.col("return_usd") < 0)
+        assert (one.row["winning_trades"], one.row["losing_trades"]) == (won.height, lost.height)
+        assert one.row["win_rate"] == pytest.approx(100 * won.height / trades.height)
+        assert one.row["avg_loss_pct"] == pytest.approx(-lost["return_pct"].mean())
+        assert one.row["profit_factor"] == pytest.approx(won["return_usd"].sum() / -lost["return_usd"].sum())
+        assert (trades["is_winner"] == (trades["return_usd"] > 0)).all()
+        fallen = trades.filter((pl.col("position_size") < 0) & (pl.col("exit_price") < 0.99 * pl.col("entry_price")))
+        assert fallen.height > 0
+        assert fallen["is_winner"].all()
+
+
 def test_the_rows_figures_are_those_of_the_logged_equity(
     world: BacktestWorld, rows: dict[tuple[str, str], Any]
 ) -> None:
@@ -335,6 +351,61 @@ def test_dates_in_the_wrong_order_are_named(world: BacktestWorld) -> None:
         backtest(world.context, BacktestQuestion(start=date(2024, 2, 1), end=date(2024, 1, 1)))
 
 
+@pytest.fixture
+def replayed_clock(world: BacktestWorld) -> Iterator[None]:
+    """Stocks live on their last day, crypto twelve days later and three before its last bar."""
+    days = {"stocks": "2024-05-31 20:15", "crypto": "2024-06-12 23:00"}
+    rows = [{"asset_type": name, "clock": "end_of_data", "now_at": utc(now)} for name, now in days.items()]
+    insert(world.context.warehouse, "tradehits.asset_settings", rows)
+    yield
+    name = "tradehits.asset_settings"
+    world.context.warehouse.write([Write(name, rows=rows_of(name, []), mode="replace")])
+
+
+def test_a_lookback_is_the_last_days_of_each_classes_own_clock(world: BacktestWorld, replayed_clock: None) -> None:
+    found = backtest(world.context, BacktestQuestion(strategies=("threshold",), lookback_days=7))
+    spans = {one.report.asset_type: (one.report.start, one.report.end) for one in found}
+    assert spans == {  # the 27th of May was a holiday; the two weeks do not overlap, so there is no portfolio
+        "stocks": (date(2024, 5, 28), date(2024, 5, 31)),
+        "crypto": (date(2024, 6, 6), date(2024, 6, 12)),
+    }
+
+
+def test_a_lookback_ends_where_it_is_told_to(world: BacktestWorld) -> None:
+    asked = BacktestQuestion(strategies=("threshold",), lookback_days=7, end=date(2024, 3, 28))
+    spans = {(one.report.start, one.report.end) for one in backtest(world.context, asked)}
+    assert spans == {(date(2024, 3, 22), date(2024, 3, 28))}
+
+
+def test_two_beginnings_of_a_window_are_refused(world: BacktestWorld) -> None:
+    with pytest.raises(ConfigError, match="--lookback-days and --from"):
+        backtest(world.context, BacktestQuestion(start=date(2024, 1, 1), lookback_days=7))
+    with pytest.raises(BacktestError, match=r"no published predictions of stocks(.|\n)*end_of_data"):
+        backtest(world.context, BacktestQuestion(lookback_days=7))  # by the wall clock
+    with pytest.raises(ConfigError, match="--lookback-days 0"):
+        backtest(world.context, BacktestQuestion(lookback_days=0))
+
+
+def test_confidence_levels_choose_the_strategies_that_have_some_and_are_the_grids_own_trial(
+    world: BacktestWorld, finished: list[Backtested]
+) -> None:
+    both = BacktestQuestion(asset_types=("crypto",), levels=("MEDIUM", "HIGH"))
+    (found,) = backtest(world.context, both)
+    assert found.report.strategy_name == "high_confidence levels=HIGH+MEDIUM"
+    assert found.row["total_trades"] > named(finished, "crypto", "high_confidence").row["total_trades"]
+    assert set(trades_of(world, found.report.backtest_id)["entry_confidence"]) == {"HIGH", "MEDIUM"}
+    grid = backtest(world.context, BacktestQuestion(("high_confidence",), ("crypto",), grid=True))
+    (cell,) = (one for one in grid if one.report.strategy_name.endswith("levels=HIGH+MEDIUM time_limit_bars=1"))
+    assert cell.report.trial == found.report.trial
+    (own,) = backtest(world.context, dataclasses.replace(both, levels=("HIGH",)))
+    assert own.report.backtest_id == named(finished, "crypto", "high_confidence").report.backtest_id
+
+
+def test_confidence_levels_of_a_strategy_without_any_are_refused(world: BacktestWorld) -> None:
+    with pytest.raises(ConfigError, match=r"do not apply to 'threshold'.*\n.*high_confidence"):
+        backtest(world.context, BacktestQuestion(strategies=("threshold",), levels=("HIGH",)))
+
+
 def test_dates_before_validate_are_told(world: BacktestWorld) -> None:
     found = backtest(
         world.context, BacktestQuestion(strategies=("threshold",), asset_types=("stocks",), start=date(2023, 11, 1))
@@ -371,11 +442,14 @@ def test_predictions_without_bars_are_named(world: BacktestWorld, stray: None) -
 
 @pytest.fixture
 def live(world: BacktestWorld) -> Iterator[pl.DataFrame]:
-    """March as it was predicted live: one probability moved by the ensemble, one by a fault, one day missing."""
+    """March as it was predicted live: one probability moved by the ensemble, two by other models, one day missing.
+
+    The first row's symbol spoke otherwise on its first two days (a fold's model) and on its last one (a fault).
+    """
     march = world.record.filter(
         (pl.col("asset_type") == "stocks") & pl.col("datetime").is_between(utc("2024-03-01"), utc("2024-03-28"))
     )
-    rows = []
+    rows, last = [], (march["symbol"][0], utc("2024-03-28"))
     for number, row in enumerate(march.filter(pl.col("datetime") != utc("2024-03-05")).iter_rows(named=True)):
         p = row["up_probability"]
         ensemble = 0.70 if number == 0 else p
@@ -385,7 +459,7 @@ def live(world: BacktestWorld) -> Iterator[pl.DataFrame]:
                     name: row[name]
                     for name in ("asset_type", "symbol", "datetime", "close", "growth_score", "model_version")
                 },
-                "xgb_up_probability": 0.123 if number == 1 else p,
+                "xgb_up_probability": 0.123 if number == 1 or (row["symbol"], row["datetime"]) == last else p,
                 "ensemble_up_probability": ensemble,
                 "signal": "BUY" if ensemble >= 0.6 else "SELL" if ensemble <= 0.4 else "HOLD",
                 "ensemble_confidence": "HIGH" if ensemble >= 0.65 or ensemble <= 0.35 else "LOW",
@@ -408,14 +482,43 @@ def test_live_predictions_are_replayed_and_their_differences_from_the_record_tol
     (found,) = compare_live(world.context, asked)
     days = live["datetime"].n_unique() - 1
     assert (found.live, found.recorded, found.common) == (5 * days,) * 3
-    assert (found.only_live, found.only_recorded, found.same_model) == (0, 0, 5 * days)
-    assert (found.xgboost_differs, found.ensemble_differs) == (1, 2)
+    from_folds = 5 * (live.filter(pl.col("datetime") < utc("2024-03-15"))["datetime"].n_unique() - 1)
+    assert (found.only_live, found.only_recorded) == (0, 0)
+    assert (found.fold_model, found.same_model) == (from_folds, 5 * days - from_folds)
+    assert (found.xgboost_differs, found.ensemble_differs) == (1, 3)
     assert found.signals_differ == 1
     assert found.known == 5 * days
     assert "BUY live at 0.700" in found.examples[0]
     text = shown([one], [found], "table")
     assert "1 with another XGBoost probability" in text
     assert json.loads(shown([one], [found], "json"))[0]["live"]["signals_differ"] == 1
+
+
+def test_back_filled_predictions_are_no_live_ones(world: BacktestWorld, live: pl.DataFrame) -> None:
+    warehouse, features = world.context.warehouse, "ml_models.walk_forward_features_v2"
+    key, first = ("asset_type", "symbol", "datetime"), live["datetime"].min()
+    closed = [
+        {name: row[name] for name in key} | {"bar_known_at": row["datetime"], "label_known_at": utc("2024-03-20")}
+        for row in live.iter_rows(named=True)
+    ]
+    insert(warehouse, features, closed)
+    stored = [row for row in select(warehouse, f"SELECT * FROM `{LIVE}`") if row["datetime"] == first]
+    late = [{**row, "created_at": utc("2024-03-20")} for row in stored]
+    warehouse.write([Write(LIVE, rows=rows_of(LIVE, late), mode="merge")])
+    asked = BacktestQuestion(strategies=("threshold",), asset_types=("stocks",), origin="live")
+    try:
+        (one,) = backtest(world.context, asked)
+        (found,) = compare_live(world.context, asked)
+        only_late = dataclasses.replace(asked, start=date(2024, 3, 1), end=date(2024, 3, 1))
+        with pytest.raises(BacktestError, match=r"live predictions that were made in time(.|\n)*back-fills"):
+            backtest(world.context, only_late)
+    finally:
+        warehouse.write([Write(features, rows=rows_of(features, []), mode="replace")])
+    assert (len(late), found.backfills, found.only_recorded) == (5, 5, 0)
+    assert found.live == 5 * (live["datetime"].n_unique() - 2)
+    assert one.report.start == date(2024, 3, 4)
+    assert "5 back-filled predictions left out" in one.row["notes"]
+    assert "5 back-fills left out" in shown([one], [found], "table")
 
 
 def test_live_and_record_give_the_same_trades_where_they_agree(world: BacktestWorld, live: pl.DataFrame) -> None:
@@ -457,6 +560,26 @@ def test_the_command_prints_rows_as_json(world: BacktestWorld, monkeypatch: pyte
     assert {row["strategy_name"] for row in rows} == {"high_confidence"}
     assert rows[0]["monte_carlo"]["usage"]["turnover_per_year"] > 0
     assert rows[0]["data"] == "simulated"
+
+
+def test_the_command_takes_the_parameters_of_a_scheduled_job(
+    world: BacktestWorld, replayed_clock: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.cli import app
+
+    monkeypatch.setenv("TRADEHITS_HOME", str(world.settings.paths.home.parent))
+    line = ["backtest", "--profile", "test", "--lookback-days", "7", "--format", "json"]
+    done = CliRunner().invoke(app, [*line, "--confidence-levels", "high,MEDIUM"])
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [(row["asset_type"], row["strategy_name"], row["start_date"]) for row in rows] == [
+        ("stocks", "high_confidence levels=HIGH+MEDIUM", "2024-05-28"),
+        ("crypto", "high_confidence levels=HIGH+MEDIUM", "2024-06-06"),
+    ]
+    assert rows[0]["parameters"]["choices"]["levels"] == ["HIGH", "MEDIUM"]
+    wrong = CliRunner().invoke(app, [*line, "--confidence-levels", "HIGH,SURE"])
+    assert isinstance(wrong.exception, ConfigError)
+    assert "unknown confidence level 'SURE'" in str(wrong.exception)
 
 
 def test_the_table_tells_figures_ids_and_what_to_open_next(finished: list[Backtested]) -> None:

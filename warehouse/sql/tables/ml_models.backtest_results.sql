@@ -1,5 +1,6 @@
 -- Grain: one row per (backtest_id).
--- monte_carlo and parameters are JSON text. avg_loss_pct is positive; var_95_pct and cvar_95_pct are negative for a loss.
+-- monte_carlo and parameters are JSON text. avg_loss_pct is positive; var_95_pct, cvar_95_pct are negative for a loss;
+-- max_drawdown_pct is 0 or negative: -20 is a fifth below the highest equity so far, the starting capital included.
 -- Rows of an earlier system carry legacy_v2 in notes.
 CREATE TABLE IF NOT EXISTS `ml_models.backtest_results` (
   backtest_id STRING NOT NULL,
