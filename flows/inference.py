@@ -109,11 +109,14 @@ def _score(
     settings, warehouse, asset_type = context.settings, context.warehouse, found.asset_type
     bar, stale = all_stale(settings, found, now)
     if day is not None:
+        not_closed = f"the bars of {day} are not closed yet by the clock ({now:%Y-%m-%d %H:%M} UTC): nothing is written"
+        if day.year > now.year + 1:  # no calendar is asked that far ahead
+            return not_closed
         newest, bar = bar, bar_of(settings, asset_type, day, now)
         if bar is None:
             return f"no session on {day}: nothing is written"
         if bar.bar_known_at > now:
-            return f"the bars of {day} are not closed yet by the clock ({now:%Y-%m-%d %H:%M} UTC): nothing is written"
+            return not_closed
         is_newest = bar == newest and not stale
     elif stale:
         return stale

@@ -49,8 +49,6 @@ def prepare_environment(settings: Settings) -> None:
     """
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
     os.environ.setdefault("BENTOML_HOME", str(settings.paths.cache / "bentoml" / str(settings.serving.port)))
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("POLARS_MAX_THREADS", "1")  # a page of rows is made sooner than a thread is woken
 
 
 def _address(host: str) -> str:

@@ -8,6 +8,30 @@ from market.assets import AssetType
 from serving.snapshot import ChampionInfo, RecordSummary, Snapshot
 from serving.snapshot_columns import Newest
 
+ACTIONS = ("BUY", "SELL")
+
+
+def signal_note(
+    snapshot: Snapshot, newest: Mapping[AssetType, Newest], wanted: Mapping[str, str], count: int
+) -> str | None:
+    """Says that the newest bars give no BUY or SELL of those that were asked for, or that nothing else was found.
+
+    Args:
+        snapshot: Gives rows and thresholds.
+        newest: Newest rows of the dates and symbols that were asked about, by class.
+        wanted: Texts that were asked for.
+        count: Rows that the answer holds.
+
+    Returns:
+        None when there is such a signal and the answer holds rows.
+    """
+    level, asked = wanted.get("confidence_level"), wanted.get("signal")
+    actions = [asked] if asked in ACTIONS else ACTIONS
+    signals = [{"signal": action} | ({} if level is None else {"confidence_level": level}) for action in actions]
+    words = " or ".join(actions) + ("" if level is None else f" of {level} confidence")
+    note = quiet_note(snapshot, newest, signals, words)
+    return note if note or count else "No prediction matches these filters."
+
 
 def quiet_note(
     snapshot: Snapshot, newest: Mapping[AssetType, Newest], wanted: Sequence[Mapping[str, str]], words: str

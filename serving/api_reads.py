@@ -12,7 +12,7 @@ import polars as pl
 from market.assets import ASSET_TYPES, AssetType
 from market.signals import signal
 from serving.api_find import find_symbol, known_symbol, near_symbols, shown
-from serving.api_notes import accuracy_note, quiet_note
+from serving.api_notes import accuracy_note, quiet_note, signal_note
 from serving.api_queries import EnsembleSignalsQuery, HighConfidenceQuery, PredictionsQuery
 from serving.instants import iso
 from serving.snapshot import Snapshot
@@ -25,9 +25,6 @@ _HISTORY = (
     "macd_histogram", "adx", "growth_score", "in_rise_cycle", "rise_cycle_start", "pivot_high_flag", "pivot_low_flag",
     "golden_cross", "trend_regime",
 )  # fmt: skip
-
-
-_ACTIONS = ({"signal": "BUY"}, {"signal": "SELL"})
 
 
 @dataclass(frozen=True)
@@ -49,12 +46,8 @@ def predictions(snapshot: Snapshot, query: PredictionsQuery) -> Content:
     """Rows of the record, newest first."""
     classes, columns = _classes(snapshot, query.asset_type), snapshot.columns
     scope = _within(snapshot, classes, query)
-    page = columns.page(
-        columns.merged(list(scope.values())),
-        _texts(confidence_level=query.confidence, signal=query.signal),
-        query.offset,
-        query.limit,
-    )
+    wanted = _texts(confidence_level=query.confidence, signal=query.signal)
+    page = columns.page(columns.merged(list(scope.values())), wanted, query.offset, query.limit)
     as_of = columns.newest_known_at(page)
     newest = {name: found for name, rows in scope.items() if (found := columns.newest(rows)) is not None}
     body = {
@@ -63,7 +56,7 @@ def predictions(snapshot: Snapshot, query: PredictionsQuery) -> Content:
         "model": MODEL,
         "model_versions": _versions(snapshot, classes),
         "as_of": None if as_of is None else iso(as_of),
-        "note": quiet_note(snapshot, newest, _ACTIONS, "BUY or SELL") if newest else _nothing(snapshot, classes, query),
+        "note": signal_note(snapshot, newest, wanted, len(page)) if newest else _nothing(snapshot, classes, query),
         "filters": query.model_dump(mode="json"),
         "predictions": _objects(
             asset_type=columns.texts("asset_type", page),

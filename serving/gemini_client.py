@@ -20,6 +20,10 @@ TEMPERATURE: Final = 0.0
 """The likeliest answer, so that the same question is likely to be answered the same."""
 
 _RETRYABLE: Final = frozenset((408, 500, 502, 503, 504))
+_INSTALL: Final = {
+    "google-genai": "install TradeHits again: it brings google-genai",
+    "google-generativeai": "pip install tradehits[gemini-legacy], or gemini.sdk: google-genai",
+}
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
@@ -56,24 +60,25 @@ def open_client(settings: GeminiSettings) -> GeminiClient:
     """The configured SDK's client; imports the SDK, which takes a second.
 
     Raises:
-        ConfigError: There is no key, or the SDK is not installed.
+        ConfigError: There is no key, the SDK is not installed, or the environment names an unusable proxy.
     """
     if settings.api_key is None:
         raise ConfigError("Gemini needs an API key", remedy="set GEMINI_API_KEY")
+    try:
+        return _client(settings)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{settings.sdk} is not installed", remedy=_INSTALL[settings.sdk]) from error
+
+
+def _client(settings: GeminiSettings) -> GeminiClient:
     if settings.sdk == "google-genai":
         from serving.gemini_genai import GenaiClient
 
         return GenaiClient(settings)
-    try:
-        with warnings.catch_warnings():
-            # the SDK announces its end at every start; the documentation of the setting does so too
-            warnings.simplefilter("ignore", FutureWarning)
-            from serving.gemini_legacy import LegacyClient
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "google-generativeai is not installed",
-            remedy="pip install tradehits[gemini-legacy], or gemini.sdk: google-genai",
-        ) from error
+    with warnings.catch_warnings():
+        # the SDK announces its end at every start; the documentation of the setting does so too
+        warnings.simplefilter("ignore", FutureWarning)
+        from serving.gemini_legacy import LegacyClient
     return LegacyClient(settings)
 
 
@@ -120,7 +125,7 @@ def _retry_after(given: str | None) -> float | None:
         return float(given)
     try:
         until = email.utils.parsedate_to_datetime(given)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0.0, (until - datetime.now(UTC)).total_seconds())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from market.errors import GeminiStoreError, MarketDataError
+from market.errors import ConfigError, GeminiStoreError, MarketDataError
 from serving.gemini_answer import Answer
 from serving.gemini_client import open_client
 from serving.gemini_faults import BudgetSpentError, GeminiFaultError, TooSlowError
@@ -36,6 +36,13 @@ log = logging.getLogger(__name__)
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def _told(error: ConfigError) -> str:
+    """What is wrong with the configuration, logged and as an opinion says it."""
+    cause = f"{error.message}; {error.remedy}" if error.remedy else error.message
+    log.warning("Gemini is not asked: %s", cause)
+    return cause
 
 
 @dataclass
@@ -91,22 +98,31 @@ class OpinionDesk:
     ) -> list[Opinion]:
         """One opinion per question, in their order. Faults of Gemini never raise: the status says what happened.
 
+        A configuration with which nobody can be asked (no such SDK or prompt, an unusable proxy) is such a fault too:
+        the status is `error`, and the opinions and a warning name the cause with its remedy.
+
         Args:
             questions: Equal ones are asked once.
             allow_calls: False: stored opinions only, else `disabled`; for bars whose outcome may be known. Bars whose
                 next bar the world already knows are treated so in any case, unless `gemini.ask_about_past`.
             deadline_seconds: For all of them together; default `gemini.deadline_seconds`.
-
-        Raises:
-            ConfigError: The configured SDK or prompt is not there, or the environment names an unusable proxy.
         """
         if not self._gemini.enabled:
             return [DISABLED] * len(questions)
         book = _Book()
-        places = [self._entered(question, book) for question in questions]
+        may_ask = allow_calls and self._gemini.api_key is not None
+        try:
+            places = [self._entered(question, book) for question in questions]
+        except ConfigError as error:  # without the prompt no answer can be looked up either
+            unasked = Opinion("error", model=self._gemini.model, error=_told(error)) if may_ask else DISABLED
+            return [unasked] * len(questions)
         try:
             await self._look_up(book)
-            await self._ask_all(book, deadline_seconds, allow_calls=allow_calls and self._gemini.api_key is not None)
+            await self._ask_all(book, deadline_seconds, allow_calls=may_ask)
+        except ConfigError as error:
+            cause = _told(error)
+            for key in book.open():
+                book.opinions[key] = self._without(key, "error", cause)
         except GeminiStoreError as error:
             log.warning("Gemini is not asked: %s", error.message)
             for key in book.open():
@@ -205,9 +221,10 @@ class OpinionDesk:
         request.began(reservation)
 
     async def _settle(self, request: Request) -> None:
-        if request.open_reservation is not None and self._store is not None:
-            await self._in_thread(self._store.settle, request.open_reservation, request.open_cost_nano_usd)
-            request.open_reservation = None
+        reservation, request.open_reservation = request.open_reservation, None
+        # taken first: a deadline that ends this wait does not end the thread's work, and twice settled is money made up
+        if reservation is not None and self._store is not None:
+            await self._in_thread(self._store.settle, reservation, request.open_cost_nano_usd)
 
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))

@@ -36,12 +36,14 @@ class UnavailableError(GeminiFaultError):
     Args:
         message: What happened.
         retry_after_seconds: When it wants to be asked again, if it said so.
+        may_have_cost: The connection broke after the question had left.
     """
 
-    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+    def __init__(self, message: str, retry_after_seconds: float | None = None, *, may_have_cost: bool = False) -> None:
         """Keep the wait apart."""
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.may_have_cost = may_have_cost
 
 
 class RefusedError(GeminiFaultError):

@@ -12,6 +12,7 @@ from serving.gemini_client import TEMPERATURE, RawAnswer, fault_of_status, token
 from serving.gemini_faults import TooSlowError, UnavailableError, UnusableAnswerError
 from serving.gemini_prompt import ANSWER_SCHEMA, Prompt
 
+_PROXIES = "correct HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY"
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 """What the SDK raises on a body that is not what it expects."""
 
@@ -27,16 +28,19 @@ class GenaiClient:
         """Connect to nothing yet."""
         assert settings.api_key is not None
         limits = httpx.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
-        # read once: the SDK would read all certificates for each of its three ways out, used or not
-        trust = httpx.create_ssl_context()
         try:
+            # read once: the SDK would read all certificates for each of its three ways out, used or not
+            trust = httpx.create_ssl_context()
             self._http = httpx.AsyncClient(
                 verify=trust, limits=limits, timeout=settings.call_timeout_seconds, follow_redirects=False
             )
-        except (ValueError, ImportError) as error:
-            raise ConfigError(
-                f"no way to Gemini: {error}", remedy="correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
-            ) from error
+        except OSError as error:
+            raise ConfigError(f"no certificates: {error}", remedy="correct SSL_CERT_FILE or SSL_CERT_DIR") from error
+        except ImportError as error:
+            raise ConfigError("a SOCKS proxy needs httpx[socks]", remedy=_PROXIES) from error
+        except (ValueError, httpx.InvalidURL) as error:
+            # its text may quote the address, and a password in it
+            raise ConfigError(f"unusable proxy in the environment ({type(error).__name__})", remedy=_PROXIES) from None
         self._client = genai.Client(
             vertexai=False,
             api_key=settings.api_key.get_secret_value(),
@@ -65,7 +69,8 @@ class GenaiClient:
         except httpx.TimeoutException:
             raise TooSlowError("no answer in time") from None
         except httpx.HTTPError as error:
-            raise UnavailableError(f"no connection ({type(error).__name__})") from None
+            was_sent = not isinstance(error, httpx.ConnectError | httpx.ProxyError)
+            raise UnavailableError(f"no connection ({type(error).__name__})", may_have_cost=was_sent) from None
         except _UNREADABLE as error:
             raise UnusableAnswerError(f"unreadable answer ({type(error).__name__})") from None
         if not text:

@@ -18,6 +18,7 @@ from google.protobuf.json_format import Error as JsonFormatError
 from google.protobuf.message import Error as MessageError
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException, Timeout
+from urllib3.exceptions import NewConnectionError
 
 from configs.ensemble import GeminiSettings
 from serving.gemini_client import TEMPERATURE, RawAnswer, fault_of_status, tokens
@@ -84,7 +85,9 @@ class LegacyClient:
                 raise RefusedError(f"refused ({type(error).__name__})") from None
             raise fault_of_status(int(status), getattr(response, "headers", {}), _details(response)) from None
         except (RequestException, GoogleAPIError) as error:
-            raise UnavailableError(f"no connection ({type(error).__name__})") from None
+            cause = getattr(error.args[0], "reason", None) if error.args else None
+            was_sent = not isinstance(cause, NewConnectionError)
+            raise UnavailableError(f"no connection ({type(error).__name__})", may_have_cost=was_sent) from None
         except (BlockedPromptException, StopCandidateException):
             raise UnusableAnswerError("answer without text") from None
         except _UNREADABLE as error:

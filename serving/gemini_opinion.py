@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,3 +70,12 @@ class Opinion:
 
 
 DISABLED = Opinion("disabled")
+
+
+def unanswered(opinions: Sequence[Opinion]) -> str:
+    """How many questions ended in an error, and the most frequent cause; empty without one."""
+    causes = Counter(opinion.error or "unknown" for opinion in opinions if opinion.status == "error")
+    if not causes:
+        return ""
+    cause, _ = causes.most_common(1)[0]
+    return f"Gemini gave no usable answer to {causes.total():,} of {len(opinions):,} questions, XGBoost stands: {cause}"

@@ -21,6 +21,7 @@ from feature_repo.stored import stored_features
 from market.assets import AssetType
 from registry.models import ModelRegistry
 from serving.ensemble import gather_opinions
+from serving.gemini_opinion import unanswered
 from serving.predictor_bar import Bar
 from serving.predictor_check import matrix_of, require_equal_features, require_replayed, sampled
 from serving.predictor_fresh import Unscored, fresh_symbols, online_gaps
@@ -108,8 +109,8 @@ def score_newest(
     probability = scorer.bundle.predict(matrix_of(served, info.features))
     require_replayed(scorer.bundle, _of(stored, checked), probability[_positions(good, checked)])
     is_open = found.is_end_of_bars and bar.sessions_behind == 0
-    rows = _new_rows(settings, scorer, stored, probability, predicted, now, is_open=is_open)
-    return Scored(bar, scorer.name, rows, (*unscored, *gaps), len(checked))
+    rows, note = _new_rows(settings, scorer, stored, probability, predicted, now, is_open=is_open)
+    return Scored(bar, scorer.name, rows, (*unscored, *gaps), len(checked), note=note)
 
 
 def score_past(
@@ -150,8 +151,8 @@ def score_past(
     checked = untouched if check_all else sampled(untouched, settings.inference.check_symbols, bar.stamp.toordinal())
     _require_as_of(settings, scorer, _of(bars, checked), bar)
     probability = scorer.bundle.predict(matrix_of(stored_features(bars, names), names))
-    rows = _new_rows(settings, scorer, bars, probability, predicted, now, is_open=False)
-    return Scored(bar, scorer.name, rows, tuple(_holes(found, bars, bar)), len(checked), recomputed)
+    rows, note = _new_rows(settings, scorer, bars, probability, predicted, now, is_open=False)
+    return Scored(bar, scorer.name, rows, tuple(_holes(found, bars, bar)), len(checked), recomputed, note)
 
 
 def outcome_write(read: ReadConnection, asset_type: AssetType, now: datetime) -> Write | None:
@@ -181,13 +182,13 @@ def _new_rows(
     now: datetime,
     *,
     is_open: bool,
-) -> pl.DataFrame:
-    """Rows of the bars that have none; Gemini is asked only while their next bar is open."""
+) -> tuple[pl.DataFrame, str]:
+    """Rows of the bars that have none, and what went wrong with Gemini: it is asked while the next bar is open."""
     asset_type = scorer.bundle.info.asset_type
     new = np.flatnonzero([symbol not in predicted for symbol in bars["symbol"]])
     bars = bars[new]
     opinions = asyncio.run(gather_opinions(settings, questions(asset_type, bars), allow_calls=is_open))
-    return prediction_rows(
+    rows = prediction_rows(
         asset_type,
         bars,
         probability[new],
@@ -198,6 +199,7 @@ def _new_rows(
         created_at=now,
         now=now,
     )
+    return rows, unanswered(opinions)
 
 
 def _require_as_of(settings: Settings, scorer: Scorer, stored: pl.DataFrame, bar: Bar) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
@@ -17,7 +18,13 @@ from serving.security_limits import RateLimiter
 from serving.security_log import CLIENT, KEY_NAME
 
 PROBES = frozenset(("/livez", "/readyz", "/healthz"))
-_FORWARDED = frozenset((b"x-forwarded-for", b"forwarded", b"x-forwarded-host", b"x-real-ip", b"via"))
+_FORWARDED = frozenset(
+    (
+        *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-server"),
+        *(b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"),
+    )
+)
+_ONCE = frozenset((b"host", b"content-type", b"content-encoding", b"content-length", b"authorization", b"x-api-key"))
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="tradehits"'),)
 
 
@@ -85,6 +92,7 @@ class Gate:
         return (
             self._too_often(address, headers, key, local)
             or self._not_allowed(scope["method"], given is not None, key, local)
+            or _given_twice(scope["headers"], headers)
             or announced_fault(headers, scope["method"], self._settings.body_limit_bytes)
         )
 
@@ -127,6 +135,15 @@ class Gate:
             return None
         message = "an API key is needed: send it as Authorization: Bearer ..., or as X-API-Key"
         return Refusal(401, message, "authorization", _CHALLENGE, close=True)
+
+
+def _given_twice(listed: Sequence[tuple[bytes, bytes]], headers: Mapping[bytes, bytes]) -> Refusal | None:
+    """What the gate judged by and what the application behind it reads must be the same header."""
+    if len(listed) == len(headers):
+        return None
+    counts = Counter(name for name, _ in listed)
+    twice = next((name.decode("latin-1") for name in counts if counts[name] > 1 and name in _ONCE), None)
+    return None if twice is None else Refusal(400, f"{twice} is given more than once", twice, close=True)
 
 
 def _given_key(headers: Mapping[bytes, bytes]) -> bytes | None:

@@ -114,6 +114,12 @@ def layered(app: ASGIApp, parts: Runtime) -> ASGIApp:
     # both have their place in `layered`: series by route template, one access log
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
+    # defaults; the environment goes before them. A page of rows is made sooner than a thread is woken.
+    envs=[
+        {"name": "BENTOML_DO_NOT_TRACK", "value": "true"},
+        {"name": "OMP_WAIT_POLICY", "value": "PASSIVE"},
+        {"name": "POLARS_MAX_THREADS", "value": "1"},
+    ],
     # spans that no exporter takes would cost a third of a request; BENTOML_CONFIG_OPTIONS turns them on
     tracing={"excluded_urls": ".*"},
 )

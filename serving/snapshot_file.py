@@ -11,6 +11,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from market.errors import SnapshotError
 FORMAT = 1
 MANIFEST = "manifest.json"
 REMEDY = "publish it again: `tradehits predict`"
+_DAMAGE = (
+    *(zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, AttributeError),
+    *(zlib.error, NotImplementedError, RuntimeError),  # bits that name a compression or a password
+)
+"""What reading a damaged archive raises."""
 
 
 def write_snapshot(path: Path, facts: Mapping[str, Any], members: Mapping[str, bytes]) -> str:
@@ -73,7 +79,7 @@ def read_snapshot(path: Path) -> tuple[str, dict[str, Any], dict[str, bytes]]:
                     f"{path} has format {told.get('format')}, this version reads {FORMAT}", remedy=REMEDY
                 )
             members = {name: archive.read(name) for name in told["members"]}
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, AttributeError) as error:
+    except _DAMAGE as error:
         raise SnapshotError(f"{path} is damaged: {error}", remedy=REMEDY) from error
     for name, expected in told["members"].items():
         if hashlib.sha256(members[name]).hexdigest() != expected:

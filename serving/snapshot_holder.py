@@ -66,13 +66,19 @@ class SnapshotHolder:
             return False
         try:
             snapshot = load_snapshot(self.path)
+            _warm(snapshot)
         except SnapshotError as error:
-            # a file that is replaced in this very moment is looked at again
-            self._seen = stamp if stamp == _stamp(self.path) else None
+            # a file that is replaced in this very moment, or could not be opened just now, is looked at again
+            may_heal = stamp != _stamp(self.path) or isinstance(error.__cause__, OSError)
+            self._seen = None if may_heal else stamp
+            if error.message != self.failure:
+                log.error("the snapshot was not taken up: %s", error)
             self.failure = error.message
-            log.error("the snapshot was not taken up: %s", error)
             return False
-        _warm(snapshot)
+        except Exception as error:  # nothing that a file holds may end the watch for the next one
+            self._seen, self.failure = stamp, f"{type(error).__name__}: {error}"
+            log.exception("the snapshot was not taken up")
+            return False
         self._seen, self.failure = stamp, None
         if self._served is not None and self._served.snapshot.id == snapshot.id:
             return False
@@ -90,7 +96,7 @@ class SnapshotHolder:
 def _stamp(path: Path) -> Stamp | None:
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:  # not there, or not to be reached now: what stands goes on
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
 

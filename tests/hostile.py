@@ -306,6 +306,9 @@ def _framing() -> Iterator[Hostile]:
     yield Hostile("chunks of an unknown coding", (post + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",))
     yield Hostile("a chunk size that is no number", (post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",))
     yield Hostile("a chunk size beyond 64 bits", (post + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 20 + b"\r\n",))
+    for kind in (b"multipart/form-data; boundary=x", b"application/x-www-form-urlencoded", b"application/vnd.bentoml"):
+        first = b"POST /predict HTTP/1.1\r\nContent-Type: " + kind + post.removeprefix(b"POST /predict HTTP/1.1")
+        yield Hostile(f"{kind.decode()} before JSON", (first + b"Content-Length: 7\r\n\r\n\x80\x04\x95n=1",))
     yield Hostile("a negative length", (post + b"Content-Length: -5\r\n\r\n",))
     yield Hostile("a length beyond 64 bits", (post + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n",))
     yield Hostile("a length of 10 GB", (post + b"Content-Length: 10000000000\r\n\r\n",))

@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import random
+import sqlite3
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -196,6 +198,18 @@ def test_nobody_there_is_an_error(sdk: str) -> None:
     assert opinion.status == "error"
     assert opinion.error is not None
     assert opinion.error.startswith("no connection")
+    assert spent(settings) == (3, 0.0)
+
+
+def test_a_connection_that_breaks_after_the_question_left_may_have_cost_what_was_reserved(sdk: str) -> None:
+    with running_stand_in(lambda number, asked: answering() if number else Reply(0)) as server:
+        settings = gemini_settings(server.url, sdk=sdk)
+        (opinion,) = gathered(settings, [question()])
+
+    assert (opinion.status, len(server.asked)) == ("ok", 2)
+    calls, usd = spent(settings)
+    assert calls == 2
+    assert usd > 1024 * 2.50e-6 + 0.00036
 
 
 def test_a_slow_server_is_a_timeout_and_its_highest_cost_stays_reserved(sdk: str) -> None:
@@ -291,6 +305,28 @@ def test_the_budget_of_calls_is_kept_to_the_last_one() -> None:
     assert len(server.asked) == 7
     assert spent(settings)[0] == 7
     assert len(stored_calls(settings)) == 7
+
+
+def test_a_deadline_in_the_middle_of_settling_frees_no_money_twice() -> None:
+    """The store is busy from the server's error until after the deadline."""
+    settings = gemini_settings(None, attempts=1)
+    path, held = settings.paths.gemini_file, []
+
+    def script(number: int, asked: Asked) -> Reply:
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        held.append(other)
+        threading.Timer(2.0, other.close).start()
+        return failing(500)
+
+    open_store(settings).close()
+    with running_stand_in(script) as server:
+        asked = settings.gemini.model_copy(update={"base_url": server.url})
+        (opinion,) = gathered(settings.model_copy(update={"gemini": asked}), [question()], deadline_seconds=1.0)
+
+    assert len(held) == 1
+    assert opinion.status == "timeout"
+    assert spent(settings) == (1, 0.0)
 
 
 def test_the_budget_of_money_is_kept_and_real_costs_free_what_was_reserved() -> None:
@@ -400,6 +436,45 @@ def test_a_damaged_store_means_no_calls_and_no_failure(server: StandIn, caplog: 
     assert statuses(opinions) == ["error"] * 2
     assert server.asked == []
     assert "cannot be used" in caplog.text
+
+
+def test_a_date_that_no_calendar_has_ends_no_run(sdk: str) -> None:
+    replies = [failing(503, ("Retry-After", "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"))]
+    with running_stand_in(lambda number, asked: replies.pop() if replies else answering()) as server:
+        opinions = gathered(gemini_settings(server.url, sdk=sdk), questions(2))
+
+    assert statuses(opinions) == ["ok"] * 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "change", "cause"),
+    [
+        ("HTTPS_PROXY", {}, "unusable proxy in the environment (InvalidURL); correct HTTP_PROXY"),
+        ("UNRELATED", {"prompt": "nothing_v9"}, "no prompt 'nothing_v9' in serving/prompts; correct gemini.prompt"),
+    ],
+)
+def test_a_configuration_with_which_nobody_can_be_asked_is_an_error_with_its_cause(
+    server: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    variable: str,
+    change: dict[str, str],
+    cause: str,
+) -> None:
+    gathered(gemini_settings(server.url), [question("BTC/USDT")])
+    monkeypatch.setenv(variable, "http://proxy:s3cret")
+    asked = [question("BTC/USDT"), question("ETH/USDT")]
+
+    found = gathered(gemini_settings(server.url, **change), asked)
+    past = gathered(gemini_settings(server.url, **change), asked, allow_calls=False)
+    off = gathered(gemini_settings(server.url, key=None, **change), asked)
+
+    stored = "error" if change else "cached"  # without the prompt nobody knows which question was answered
+    assert statuses(found) == [stored, "error"]
+    assert found[1].error is not None and found[1].error.startswith(cause)
+    assert cause in caplog.text and "s3cret" not in caplog.text
+    assert statuses(past) == statuses(off) == ["disabled" if change else "cached", "disabled"]
+    assert len(server.asked) == 1
 
 
 @pytest.mark.slow

@@ -10,8 +10,13 @@ import polars as pl
 import pytest
 import xgboost as xgb
 from polars.testing import assert_frame_equal
+from pydantic import SecretStr
 
 from feature_repo import store as feast
+from flows.features import features
+from flows.publish_snapshot import publish_snapshot
+from serving.predictor import outcome_write
+from serving.snapshot import load_snapshot
 from tests.integration.inference_world import (
     CLASSES,
     EAGER,
@@ -27,6 +32,8 @@ from tests.integration.inference_world import (
     train,
     world_at,
 )
+from training import record_live
+from warehouse.clock import refresh_asset_settings
 from warehouse.sources.simulated import SimulatedSource
 
 FRIDAY = midnight(END)
@@ -205,6 +212,55 @@ def test_a_symbol_without_the_classs_newest_bar_is_listed_and_never_scored_on_an
     deliver(after_friday, tomorrow.filter(pl.col("symbol") == absent))
     (late,) = after_friday.predict(classes=["crypto"]).classes
     assert (late.predicted, late.written.predictions, late.unscored) == (6, 1, ())
+
+
+def test_an_outcome_and_a_label_wait_until_the_clock_has_reached_them(after_friday: World) -> None:
+    days_pass(after_friday, 2, classes=["crypto"])
+    features(after_friday.context)
+    warehouse, bundle = after_friday.warehouse, after_friday.registry.load_bundle("crypto")
+    known_at = FRIDAY + timedelta(days=2)  # when Saturday's bar closed
+    for now, outcomes in ((known_at - timedelta(microseconds=1), 0), (known_at, 6)):
+        with warehouse.read() as read:
+            writes = [outcome_write(read, "crypto", now), record_live.label_write(read, "crypto", now)]
+        assert None not in writes
+        done = warehouse.write([write for write in writes if write is not None])
+        assert [(one.updated, one.inserted) for one in done] == [(outcomes, 0), (outcomes, 0)]
+        filled = after_friday.rows().filter(pl.col("actual_direction").is_not_null())
+        assert filled.height == outcomes, "the next bars are stored all the time"
+        new = record_live.rows_since(warehouse, bundle, now)
+        assert new["datetime"].unique().to_list() == ([FRIDAY + timedelta(days=1)] if outcomes else [])
+        assert new["actual_direction"].null_count() == outcomes, "Sunday's bar is stored, and not closed yet"
+
+
+def test_a_prediction_is_served_from_the_close_of_its_bar_on(after_friday: World) -> None:
+    for now, served in (
+        (FRIDAY + timedelta(hours=20, minutes=14), []),
+        (FRIDAY + timedelta(hours=20, minutes=15), ["stocks"]),
+        (FRIDAY + timedelta(days=1), ["crypto", "stocks"]),
+    ):
+        clock = after_friday.settings.clock.model_copy(update={"stocks": now, "crypto": now})
+        settings = after_friday.settings.model_copy(update={"clock": clock})
+        refresh_asset_settings(after_friday.warehouse, settings)
+        snapshot = load_snapshot(publish_snapshot(settings, warehouse=after_friday.warehouse))
+        assert snapshot.realtime["asset_type"].unique().sort().to_list() == served
+
+
+def test_a_configuration_with_which_gemini_cannot_be_asked_costs_its_opinion_and_is_said(
+    inference_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://user:s3cret@proxy:1")
+    gemini = world_at(tmp_path / "own", inference_home).settings.gemini
+    asked = gemini.model_copy(update={"enabled": True, "ask_about_past": True, "api_key": SecretStr("AIza-test")})
+    world = world_at(tmp_path / "own", gemini=asked)
+    (crypto,) = world.predict(classes=["crypto"]).classes
+    assert (crypto.written.predictions, crypto.gemini) == (6, {"error": 6})
+    assert crypto.note.startswith(
+        "Gemini gave no usable answer to 6 of 6 questions, XGBoost stands: unusable proxy in the environment"
+    )
+    assert "correct HTTP_PROXY" in crypto.note and "correct HTTP_PROXY" in caplog.text
+    assert "s3cret" not in crypto.note + caplog.text
+    made = world.rows()
+    assert made["ensemble_up_probability"].to_list() == made["xgb_up_probability"].to_list()
 
 
 @pytest.mark.slow

@@ -124,6 +124,8 @@ def test_a_class_without_a_session_on_the_day_says_so_and_writes_nothing(world: 
     assert world.rows().is_empty()
     (tomorrow,) = world.predict(END + timedelta(days=3), classes=["stocks"], features_are_new=True).classes
     assert tomorrow.note.startswith("the bars of 2024-06-24 are not closed yet by the clock (2024-06-21 20:15 UTC)")
+    last_day = world.predict(date.max, features_are_new=True).classes
+    assert [one.note[:44] for one in last_day] == ["the bars of 9999-12-31 are not closed yet by"] * 2
 
 
 def test_backfills_are_no_live_performance(on_friday: World, tmp_path: Path) -> None:

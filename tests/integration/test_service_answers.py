@@ -117,6 +117,13 @@ def test_no_signal_is_said_with_the_range_of_probabilities(service: Running) -> 
     )
     assert service.get(f"{READS}/predictions?asset_type=crypto").json()["note"] is None
     assert "no prediction of these dates" in service.get(f"{READS}/predictions?date_from=2030-01-01").json()["note"]
+    sells = service.get(f"{READS}/predictions?asset_type=crypto&signal=sell").json()
+    assert sells["count"] == 0
+    assert sells["note"].startswith("No SELL on the newest bars, which is a valid answer. crypto 2024-06-28: none in 2")
+    high = service.get(f"{READS}/predictions?asset_type=etf&confidence=high").json()
+    assert (high["count"], high["note"][:41]) == (0, "No BUY or SELL of HIGH confidence on the ")
+    past_the_end = service.get(f"{READS}/predictions?asset_type=crypto&offset=999").json()
+    assert (past_the_end["count"], past_the_end["note"]) == (0, "No prediction matches these filters.")
     assert "near names: NVDA" in service.get(f"{READS}/predictions?asset_type=stocks&symbol=NVDIA").json()["note"]
 
 

@@ -90,7 +90,7 @@ def test_bentos_hold_everything_that_the_service_imports(tmp_path: Path) -> None
 
     build = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["bentoml"]["build"]
     for pattern in build["include"]:
-        for found in [REPO / pattern.removesuffix("/**")]:
+        for found in [REPO / pattern.removeprefix("/").removesuffix("/**")]:
             target = tmp_path / found.relative_to(REPO)
             if found.is_dir():
                 shutil.copytree(found, target, ignore=shutil.ignore_patterns("__pycache__"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,8 +17,9 @@ from market.errors import NoChampionError, RegistryError, SnapshotError
 from market.signals import confidence, signal
 from registry.models import ModelRegistry
 from registry.store import RunStore
-from serving.snapshot import Snapshot, load_snapshot
+from serving.snapshot import WALK_FORWARD, Snapshot, load_snapshot
 from serving.snapshot_build import build_snapshot
+from serving.snapshot_file import read_snapshot, write_snapshot
 from serving.snapshot_holder import SnapshotHolder
 from tests.bundles import rows as feature_matrix
 from tests.integration.champion_world import (
@@ -105,7 +109,16 @@ def test_a_clock_in_the_past_hides_what_was_known_later(world: World) -> None:
 
     refresh_asset_settings(world.warehouse, settings)
     snapshot = load_snapshot(publish_snapshot(settings, warehouse=world.warehouse))
-    assert snapshot.as_of["stocks"] == newest - timedelta(days=3)  # type: ignore[operator]
+    today = newest - timedelta(days=3)  # type: ignore[operator]
+    assert snapshot.as_of["stocks"] == today
+    held = snapshot.walk_forward
+    stored = published(world).filter(pl.col("datetime").is_in(held["datetime"].implode()))
+    assert stored.filter(pl.col("label_known_at") > today)["actual_direction"].null_count() < 4, "they are stored"
+    assert (held["label_known_at"].drop_nulls() <= today).all()
+    is_open = held["label_known_at"].is_null()
+    assert held.filter(is_open)["bar_known_at"].unique().to_list() == [today]
+    assert held.filter(is_open)["actual_direction"].null_count() == 4
+    assert held.filter(~is_open)["actual_direction"].null_count() == 0
 
 
 def test_a_bundle_of_another_version_than_the_published_rows_is_refused(world: World) -> None:
@@ -146,6 +159,61 @@ def test_the_holder_swaps_when_the_file_is_replaced_and_keeps_what_it_has_when_t
     assert holder.current is not None
     assert holder.current.model_versions == {"stocks": V2}
     assert first.snapshot.model_versions == {"stocks": V1}
+
+
+def test_nothing_that_a_file_holds_and_no_fault_of_its_disk_ends_the_watch_for_the_next_one(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = world.settings.paths.snapshot_file
+    holder = SnapshotHolder(path, poll_seconds=0.01)
+    taken(world)
+    facts, members = read_snapshot(path)[1:]
+    rows = pl.read_parquet(io.BytesIO(members[WALK_FORWARD]))
+    without_times = rows.with_columns(pl.lit("no time").alias("datetime"))
+
+    def parquet(frame: pl.DataFrame) -> dict[str, bytes]:
+        out = io.BytesIO()
+        frame.write_parquet(out)
+        return {**members, WALK_FORWARD: out.getvalue()}
+
+    def as_folder() -> None:
+        path.unlink()
+        path.mkdir()
+
+    async def watched() -> None:
+        watch = asyncio.create_task(holder.watch())
+        await until(lambda: holder.current is not None)
+        first = holder.served
+        for spoil, failure in (
+            (lambda: write_snapshot(path, facts, parquet(rows.drop("rsi"))), "damaged"),
+            (lambda: write_snapshot(path, facts, parquet(without_times)), "TypeError"),
+            (as_folder, "cannot be read"),
+        ):
+            spoil()
+            await until(lambda failure=failure: failure in (holder.failure or ""))
+            assert holder.served is first
+        path.rmdir()
+        path.parent.rename(path.parent.with_name("elsewhere"))
+        path.parent.write_text("no folder")
+        await asyncio.sleep(0.1)
+        assert not watch.done()
+        path.parent.unlink()
+        path.parent.with_name("elsewhere").rename(path.parent)
+        promote(world, V2)
+        await asyncio.to_thread(taken, world)
+        await until(lambda: holder.served is not first)
+        assert not watch.done()
+        watch.cancel()
+
+    asyncio.run(watched())
+    assert holder.current is not None and holder.current.model_versions == {"stocks": V2}
+    assert caplog.text.count("cannot be read") == 1, "said once, looked at again and again"
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not happened():
+            await asyncio.sleep(0.01)
 
 
 def test_a_snapshot_whose_model_is_another_than_its_rows_is_refused(world: World) -> None:

@@ -21,7 +21,7 @@ GOOD_ANSWER = {
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server sends back, after a while."""
+    """What the server sends back, after a while; status 0: nothing, it closes the connection."""
 
     status: int = 200
     body: bytes = b""
@@ -119,6 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(reply)
 
     def _send(self, reply: Reply) -> None:
+        if not reply.status:
+            self.close_connection = True
+            return
         try:
             self.send_response(reply.status)
             for name, value in (("Content-Type", "application/json"), *reply.headers):

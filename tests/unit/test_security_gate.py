@@ -139,6 +139,18 @@ def assert_error(answer: httpx.Response, status: int, words: str = "", field: st
 JSON = {"content-type": "application/json"}
 
 
+@pytest.mark.parametrize("name", ["content-type", "content-encoding", "host", "authorization", "x-api-key"])
+def test_a_header_that_the_gate_judges_by_is_given_once(ask: Callable[..., Ask], keys: KeyStore, name: str) -> None:
+    _, text = keys.add("phone")
+    value = {"content-type": "application/json", "host": "127.0.0.1", "content-encoding": "identity"}.get(name, text)
+    other = {"content-type": "multipart/form-data; boundary=x", "content-encoding": "gzip"}.get(name, value)
+    rest = [(key, text) for key in ("content-type", "x-api-key") if key != name]
+    rest = [(key, "application/json" if key == "content-type" else kept) for key, kept in rest]
+    answer = ask()("POST", "/echo", content=b"{}", headers=[(name, other), (name, value), *rest])
+    assert_error(answer, 400, f"{name} is given more than once", name)
+    assert ask()("GET", "/read", headers=[("accept", "text/html"), ("accept", "*/*")]).status_code == 200
+
+
 def test_on_loopback_everything_is_open(ask: Callable[..., Ask]) -> None:
     for base in ("http://127.0.0.1:3000", "http://localhost:3000", "http://[::1]:3000", "http://127.0.0.53"):
         call = ask(base=base)
@@ -155,6 +167,8 @@ def test_on_loopback_everything_is_open(ask: Callable[..., Ask]) -> None:
         {"headers": {"x-forwarded-for": "203.0.113.7"}},
         {"headers": {"forwarded": "for=203.0.113.7"}},
         {"headers": {"via": "1.1 proxy"}},
+        {"headers": {"x-forwarded-proto": "https"}},
+        {"headers": {"cf-connecting-ip": "203.0.113.7"}},
     ],
 )
 def test_what_did_not_come_from_this_machine_needs_a_key_even_on_loopback(

@@ -14,7 +14,8 @@ from serving import snapshot_columns
 from serving.snapshot_columns import RecordColumns
 from serving.snapshot_rows import WalkForwardRow
 
-FIRST = datetime(2024, 1, 1, tzinfo=UTC)
+FIRST = datetime(1969, 12, 29, tzinfo=UTC)
+"""Days on both sides of the epoch: times before it are negative."""
 CLASSES = ("stocks", "etf", "crypto")
 SIGNALS = ("BUY", "SELL", "HOLD")
 row = st.tuples(
@@ -53,18 +54,28 @@ def frame(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
     classes=st.sets(st.sampled_from(CLASSES), min_size=1),
     symbol=st.none() | st.sampled_from(["A", "Z"]),
     days=st.none() | st.tuples(st.integers(-1, 7), st.integers(-1, 7)),
+    just_before_midnight=st.booleans(),
     wanted=st.fixed_dictionaries({}, optional={"signal": st.sampled_from(SIGNALS), "confidence_level": st.just("LOW")}),
     offset=st.integers(0, 5),
     limit=st.integers(1, 10),
 )
 def test_a_page_is_what_a_filter_over_all_rows_gives(
-    rows: list[Any], classes: set[Any], symbol: str | None, days: Any, wanted: Any, offset: int, limit: int
+    rows: list[Any],
+    classes: set[Any],
+    symbol: str | None,
+    days: Any,
+    just_before_midnight: bool,
+    wanted: Any,
+    offset: int,
+    limit: int,
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(snapshot_columns, "CHUNK", 3)
         table = frame(rows).with_row_index("position")
         columns = RecordColumns(table)
         span = [None if days is None else FIRST + timedelta(days=day) for day in (days or (0, 0))]
+        if span[1] is not None and just_before_midnight:
+            span[1] += timedelta(days=1, microseconds=-1)
         parts = [columns.within(name, symbol=symbol, date_from=span[0], date_to=span[1]) for name in sorted(classes)]
         page = columns.page(columns.merged(parts), wanted, offset, limit)
     scope = table.filter(pl.col("asset_type").is_in(list(classes)))
