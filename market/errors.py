@@ -36,8 +36,11 @@ Every error says what is wrong and what to do about it::
     │   └── NoChampionError        nothing was promoted for this asset class yet
     ├── SnapshotError              the published snapshot is missing, damaged or of another format
     ├── GeminiStoreError           the file of Gemini's answers and budget cannot be used
+    ├── AlertError                 an alert or channel that cannot be found or changed
+    ├── ReportError                a monitoring report that cannot be made or written
     ├── ApiKeyError                an API key that cannot be made, found or read
-    └── ServiceError               the HTTP service did not start
+    ├── ArchiveError               a backup that cannot be written, read or restored
+    └── ServiceError               a service or page did not start, or its port is taken
 """
 
 from __future__ import annotations
@@ -243,9 +246,21 @@ class GeminiStoreError(TradeHitsError):
     """The file of Gemini's answers and budget is damaged, forbidden, busy, or of a newer version."""
 
 
+class AlertError(TradeHitsError):
+    """An alert or a channel that cannot be found or changed."""
+
+
+class ReportError(TradeHitsError):
+    """A monitoring report that cannot be made or written."""
+
+
+class ArchiveError(TradeHitsError):
+    """A backup that cannot be written, read or restored."""
+
+
 class ApiKeyError(TradeHitsError):
     """An API key, or the file that keeps their hashes, cannot be made, found or read."""
 
 
 class ServiceError(TradeHitsError):
-    """The HTTP service did not start."""
+    """A service or page did not start, does not answer, or its port is taken."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ from warehouse.dialect import TableNames
 from warehouse.dialect.metadata import TABLES_VIEW
 from warehouse.duckdb_apply import apply_staged
 from warehouse.duckdb_compact import Compaction, remove_leftovers, swap_in, write_copy
+from warehouse.duckdb_contents import TableContent, table_content, table_names
 from warehouse.duckdb_ddl import bring_up, schema_digest
 from warehouse.duckdb_errors import file_errors
-from warehouse.duckdb_host import Host, Lender
+from warehouse.duckdb_host import CATALOG, Host, Lender
 from warehouse.duckdb_migrate import refuse_newer, stored_state
 from warehouse.duckdb_read import DuckDBReadConnection, query_errors
 from warehouse.duckdb_staging import PartStager, Staged
@@ -162,6 +164,41 @@ class DuckDBWarehouse:
                 return swap_in(file, compaction)
             finally:
                 remove_leftovers(file)
+
+    def copy_to(self, target: Path) -> list[TableContent]:
+        """Copy the file as it stands between two writes; readers and writers wait meanwhile.
+
+        Args:
+            target: The new file.
+
+        Returns:
+            What the copy holds, table by table.
+
+        Raises:
+            WarehouseError: This warehouse lies in memory or does not exist.
+            WarehouseFileError: The disk has no room for the copy.
+            WarehouseLockedError: Others hold the warehouse longer than the configured timeout.
+        """
+        if self._file is None or not self._file.exists():
+            raise WarehouseError("there is no warehouse file to copy", remedy="fill it with `tradehits ingest`")
+        with file_errors(), self._gate.write():
+            with self._host.attached(read_only=False) as lender:
+                cursor = lender.cursor()
+                cursor.execute(f"CHECKPOINT {CATALOG}")  # the log's changes into the file, which is copied alone
+                contents = [table_content(cursor, CATALOG, table) for table in table_names(cursor, CATALOG)]
+            shutil.copyfile(self._file, target)
+        return contents
+
+    def contents(self) -> list[TableContent]:
+        """What the file holds, table by table.
+
+        Raises:
+            WarehouseError: There is no warehouse.
+            WarehouseFileError: The file is damaged.
+        """
+        with file_errors(), self._gate.read(), self._host.attached(read_only=True) as lender:
+            cursor = lender.cursor()
+            return [table_content(cursor, CATALOG, table) for table in table_names(cursor, CATALOG)]
 
     def _is_current(self) -> bool:
         if self._file is not None and not self._file.exists():

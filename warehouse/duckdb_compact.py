@@ -13,7 +13,8 @@ from pathlib import Path
 import duckdb
 
 from market.errors import WarehouseError
-from warehouse.duckdb_host import CATALOG, identifier, quoted
+from warehouse.duckdb_contents import table_content, table_names
+from warehouse.duckdb_host import CATALOG, quoted
 
 COPY = "compacted"
 
@@ -57,7 +58,7 @@ def write_copy(cursor: duckdb.DuckDBPyConnection, file: Path) -> Compaction:
     try:
         cursor.execute(f"COPY FROM DATABASE {CATALOG} TO {COPY}")
         _compare_definitions(cursor)
-        tables = _tables(cursor)
+        tables = table_names(cursor, CATALOG)
         rows = sum(_compared_rows(cursor, table) for table in tables)
     finally:
         cursor.execute(f"DETACH {COPY}")
@@ -100,22 +101,12 @@ def _compare_definitions(cursor: duckdb.DuckDBPyConnection) -> None:
             raise _differs(what)
 
 
-def _tables(cursor: duckdb.DuckDBPyConnection) -> list[str]:
-    found = cursor.execute(
-        f"SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = '{CATALOG}' ORDER BY ALL"
-    ).fetchall()
-    return [f"{identifier(schema)}.{identifier(table)}" for schema, table in found]
-
-
 def _compared_rows(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
-    """Row count, after comparing it and the sum of the rows' hashes; a sum is the same in any order of rows."""
-    sums = [
-        cursor.execute(f"SELECT COUNT(*), SUM(CAST(hash(t) AS HUGEINT)) FROM {name}.{table} AS t").fetchone()
-        for name in (CATALOG, COPY)
-    ]
-    if sums[0] != sums[1] or sums[0] is None:
+    """Row count, after comparing it and the rows' hashes."""
+    own, copied = (table_content(cursor, catalog, table) for catalog in (CATALOG, COPY))
+    if own != copied:
         raise _differs(table)
-    return int(sums[0][0])
+    return own.rows
 
 
 def _differs(what: str) -> WarehouseError:
