@@ -15,6 +15,9 @@ from bench import (
     audit_overhead,
     backtest_20m,
     backtest_vectorbt,
+    detector_delay,
+    drift_20m,
+    drift_evidently,
     feast_historical,
     feast_materialize,
     feast_online,
@@ -53,6 +56,9 @@ BENCHMARKS: dict[str, Callable[[str], Iterator[Comparison]]] = {
         backtest_vectorbt,
         backtest_20m,
         monte_carlo,
+        detector_delay,
+        drift_evidently,
+        drift_20m,
     )
 }
 

@@ -25,17 +25,23 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
+from configs.alerts import AlertSettings
 from configs.audit import AuditSettings
 from configs.backtest import BacktestSettings
 from configs.calibration import CalibrationSettings, ThresholdChoice
 from configs.calibration import ThresholdSettings as ThresholdSettings
 from configs.checks import CheckSettings
+from configs.detectors import DetectorSettings
+from configs.drift import DriftSettings
 from configs.ensemble import EnsembleSettings, GeminiSettings
 from configs.inference import InferenceSettings
+from configs.monitoring import MonitoringSettings
 from configs.promotion import PromotionSettings
+from configs.reports import ReportSettings
 from configs.serving import ServingSettings
 from configs.sources import SourceSettings
 from configs.training import TrainingSettings
+from configs.up import UpSettings
 from market.assets import AssetType
 from market.errors import ConfigError
 
@@ -202,14 +208,6 @@ class EvaluationSettings(_Section):
     bootstrap_seed: int
 
 
-class MonitoringSettings(_Section):
-    """Minimum counts and the accuracy-drift thresholds that views and alerts read."""
-
-    min_live_predictions: int = Field(ge=1)
-    drift_warning_ratio: float = Field(gt=0, lt=1)
-    drift_critical_ratio: float = Field(gt=0, lt=1)
-
-
 class RedisSettings(_Section):
     """A Redis server; its password comes from `TRADEHITS_REDIS_PASSWORD` alone."""
 
@@ -276,6 +274,16 @@ class Paths(_Section):
         return self.state / "api_keys.json"
 
     @property
+    def prefect_home(self) -> Path:
+        """Prefect's database, profiles and storage; never the user's own."""
+        return self.state / "prefect"
+
+    @property
+    def logs(self) -> Path:
+        """What the processes of `tradehits up` say, one file each."""
+        return self.cache / "up"
+
+    @property
     def summary_file(self) -> Path:
         """The newest run's summary."""
         return self.home / "summary.json"
@@ -325,8 +333,13 @@ class Settings(BaseSettings):
     gemini: GeminiSettings
     ensemble: EnsembleSettings
     monitoring: MonitoringSettings
+    detectors: DetectorSettings
+    drift: DriftSettings
+    reports: ReportSettings
+    alerts: AlertSettings
     feast: FeastSettings
     serving: ServingSettings
+    up: UpSettings
 
     @field_validator("clock")
     @classmethod

@@ -1,4 +1,4 @@
-"""The main job: bars, features, walk-forward training, published records, today's predictions, and a summary."""
+"""The main job: bars, features, walk-forward training, published records, predictions, monitoring, and a summary."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from flows.features import features
 from flows.inference import predict
 from flows.inference_report import PredictReport
 from flows.ingest import ingest
+from flows.monitor import monitor
+from flows.monitor_report import MonitorReport
 from flows.retrain import TrainReport, train
 from flows.summary import Summary, summarise, write_summary
 from market.assets import AssetType
@@ -24,17 +26,19 @@ class Run:
     summary: Summary
     training: list[TrainReport]
     inference: PredictReport
+    monitoring: MonitorReport
 
 
 def run(
     context: Context, *, source: str | None = None, paths: Sequence[Path] = (), asset_type: AssetType | None = None
 ) -> Run:
-    """Ingest as `flows.ingest.ingest`, build features, train every class that has bars, publish, predict, summarise."""
+    """Ingest as `flows.ingest.ingest`, build features, train all classes, publish, predict, monitor, summarise."""
     started = time.monotonic()
     ingest(context, source=source, paths=paths, asset_type=asset_type)
     features(context)
     reports = train(context)
     predictions = predict(context, features_are_new=True)
-    summary = summarise(context.settings, reports, predictions, seconds=time.monotonic() - started)
+    monitoring = monitor(context)
+    summary = summarise(context.settings, reports, predictions, monitoring, seconds=time.monotonic() - started)
     write_summary(context.settings, summary)
-    return Run(summary, reports, predictions)
+    return Run(summary, reports, predictions, monitoring)

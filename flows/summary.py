@@ -14,13 +14,19 @@ from training.checks import counted
 
 if TYPE_CHECKING:
     from flows.inference_report import PredictReport
+    from flows.monitor_report import MonitorReport
     from flows.retrain import TrainReport
 
 Summary = dict[str, Any]
 
 
 def summarise(
-    settings: Settings, reports: Sequence[TrainReport], predictions: PredictReport, *, seconds: float
+    settings: Settings,
+    reports: Sequence[TrainReport],
+    predictions: PredictReport,
+    monitoring: MonitorReport,
+    *,
+    seconds: float,
 ) -> Summary:
     """Everything the run found, ready for JSON."""
     from warehouse.clock import wall_clock
@@ -34,6 +40,7 @@ def summarise(
         "retrain": settings.training.retrain,
         "asset_classes": {report.asset_type: _asset_class(settings, report) for report in reports},
         "predictions": {report.asset_type: asdict(report) for report in predictions.classes},
+        "monitoring": {report.asset_type: asdict(report) for report in monitoring.classes},
         "open_next": open_next(settings),
     }
 

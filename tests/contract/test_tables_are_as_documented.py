@@ -98,8 +98,13 @@ KEYS = {
     "tradehits.feature_builds": "asset_type build_number",
     "tradehits.asset_settings": "asset_type",
     "tradehits.champions": "asset_type",
+    "tradehits.evidently_results": "date asset_type report metric subject",
     "tradehits.gemini_calls": "call_id",
     "tradehits.alert_events": "event_id",
+    "tradehits.alert_judgements": "judgement_id",
+    "tradehits.alert_deliveries": "delivery_id",
+    "tradehits.alert_attempts": "attempt_id",
+    "tradehits.retrain_advice": "advice_id",
 }
 FLAGS = "in_rise_cycle rise_cycle_start pivot_high_flag pivot_low_flag golden_cross"
 

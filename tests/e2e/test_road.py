@@ -147,6 +147,31 @@ def test_the_pipeline_status_has_three_rows_with_champions(sql: Callable[[str], 
     ]
 
 
+def test_the_run_ends_with_monitoring_and_its_views_are_filled(
+    summary: dict[str, Any], sql: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    for name, monitored in summary["monitoring"].items():
+        assert monitored["failed"] == [], name
+        assert monitored["source"] == "walk_forward"
+        assert monitored["figures"]["recent_predictions"] >= 30
+    rows = sql(
+        """
+        SELECT COUNT(model_latest_date) AS dates, COUNT(accuracy_30d_avg) AS of_month, COUNT(accuracy_latest) AS latest,
+          COUNT(edge_30d_points) AS edges
+        FROM ml_models.v_pipeline_status
+        """
+    )
+    assert rows == [{"dates": 3, "of_month": 3, "latest": 3, "edges": 3}]
+    counted = (
+        "SELECT asset_type, COUNT(*) > 19 AS enough FROM ml_models.v_model_monitoring_dashboard GROUP BY asset_type"
+    )
+    assert {(row["asset_type"], row["enough"]) for row in sql(counted)} == {
+        ("crypto", True),
+        ("etf", True),
+        ("stocks", True),
+    }
+
+
 def test_mlflow_holds_one_parent_with_a_child_per_asset_class_and_no_pickle(cli: Cli, summary: dict[str, Any]) -> None:
     from mlflow import MlflowClient
 
