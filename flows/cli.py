@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.cli_alerts import alerts_app
 from flows.cli_audit import audit_app
 from flows.cli_backtest import backtest
+from flows.cli_backup import register as register_backup
 from flows.cli_compat import compat
+from flows.cli_deploy import register as register_deploy
 from flows.cli_models import models_app
+from flows.cli_monitor import monitor
 from flows.cli_options import (
     AsOfOption,
     AssetTypeChoice,
@@ -31,6 +35,8 @@ from flows.cli_options import (
 from flows.cli_predict import register as register_predict
 from flows.cli_report import report_app
 from flows.cli_serve import serve_app
+from flows.cli_simulate import simulate_month
+from flows.cli_up import up
 from market.errors import ConfigError, TradeHitsError
 
 if TYPE_CHECKING:
@@ -49,11 +55,17 @@ app = typer.Typer(
 warehouse_app = typer.Typer(help="Look after the warehouse's own file and tables.", no_args_is_help=True)
 app.add_typer(warehouse_app, name="warehouse")
 app.add_typer(audit_app, name="audit")
+app.add_typer(alerts_app, name="alerts")
 app.add_typer(models_app, name="models")
 app.add_typer(report_app, name="report")
 app.add_typer(serve_app, name="serve")
 app.command()(backtest)
 app.command()(compat)
+app.command()(up)
+register_backup(app)
+register_deploy(app)
+app.command("simulate-month")(simulate_month)
+app.command()(monitor)
 
 
 @app.command()
@@ -63,16 +75,18 @@ def run(
     path: PathOption = None,
     asset_type: ClassOption = None,
 ) -> None:
-    """Everything: bars, features, walk-forward training, checks, published predictions, inference and a summary."""
+    """Everything: bars, features, walk-forward training, checks, published records, inference, monitoring."""
     settings = profile_settings(profile)
 
     def body(context: Context) -> None:
         from flows.inference_show import as_table
+        from flows.monitor_show import as_table as monitoring_table
         from flows.run import run as run_everything
 
         done = run_everything(context, source=source, paths=path or [], asset_type=_class(asset_type))
         _show(settings, done.training)
         typer.echo(f"\nPredictions of the newest bars:\n{as_table(done.inference)}")
+        typer.echo(f"\nMonitoring:\n{monitoring_table(done.monitoring)}")
         typer.echo(f"\nDone in {done.summary['seconds']:.0f} s.")
 
     writing_flow("run", settings, body)

@@ -38,23 +38,28 @@ def open_context(settings: Settings, reporter: Reporter, tasks: Tasks) -> Contex
 
 
 @contextmanager
-def exclusive(settings: Settings) -> Iterator[None]:
+def exclusive(settings: Settings, *, patience_seconds: float | None = None) -> Iterator[None]:
     """Hold the profile's pipeline lock: writing flows of one profile run one after the other.
 
     The warehouse lock protects single writes; a flow reads, computes and writes, and two of them must not interleave.
 
+    Args:
+        settings: Whose lock.
+        patience_seconds: Wait so long; None: `warehouse.lock_timeout_seconds`. Scheduled flows wait for hours.
+
     Raises:
-        WarehouseLockedError: Another flow holds it for longer than `warehouse.lock_timeout_seconds`.
+        WarehouseLockedError: Another flow holds it for longer than that.
     """
     settings.paths.state.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.paths.state / "pipeline.lock")
+    patience = settings.warehouse.lock_timeout_seconds if patience_seconds is None else patience_seconds
     try:
-        lock.acquire(timeout=settings.warehouse.lock_timeout_seconds)
+        lock.acquire(timeout=patience)
     except Timeout as error:
+        setting = "warehouse.lock_timeout_seconds" if patience_seconds is None else "up.turn_seconds"
         raise WarehouseLockedError(
-            f"another command of profile '{settings.profile}' has been writing for "
-            f"{settings.warehouse.lock_timeout_seconds:.0f} s ({lock.lock_file})",
-            remedy="wait for it to end, or raise warehouse.lock_timeout_seconds",
+            f"another command of profile '{settings.profile}' has been writing for {patience:.0f} s ({lock.lock_file})",
+            remedy=f"wait for it to end, or raise {setting}",
         ) from error
     try:
         yield

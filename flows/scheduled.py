@@ -1,0 +1,213 @@
+"""What the scheduled flows do: the commands' own bodies, one after the other, and an outcome that tells the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from flows.context import Context
+from flows.ingest import ingest
+from flows.scheduled_outcome import Outcome
+from flows.scheduled_rows import (
+    decisions,
+    inferred,
+    ingested,
+    links,
+    monitored,
+    report_url,
+    run_url,
+    signals,
+    tested,
+    trained,
+)
+from market.assets import ASSET_TYPES, AssetType
+from market.errors import ConfigError, SourceError, TradeHitsError
+from market.signals import Confidence
+from warehouse.features import stored_asset_types
+
+if TYPE_CHECKING:
+    from flows.inference_report import PredictReport
+
+TOLD_ROWS: Final = 50
+MOST_MISSED_DAYS: Final = 31
+"""Older bars are left: `tradehits predict --date` scores them."""
+
+_MISSED = """
+SELECT DISTINCT DATE(f.datetime) AS day
+FROM `ml_models.walk_forward_features_v2` AS f
+WHERE f.asset_type = @asset_type
+  AND f.datetime > (SELECT MAX(datetime) FROM `ml_models.realtime_predictions` WHERE asset_type = @asset_type)
+  AND f.datetime < (SELECT MAX(datetime) FROM `ml_models.walk_forward_features_v2` WHERE asset_type = @asset_type)
+ORDER BY day
+"""
+
+_STRONG = """
+SELECT symbol, signal, ensemble_confidence, ensemble_up_probability AS p
+FROM `ml_models.realtime_predictions`
+WHERE asset_type = @asset_type AND datetime = @stamp
+  AND GREATEST(ensemble_up_probability, 1 - ensemble_up_probability) >= @threshold
+ORDER BY signal_strength DESC, symbol
+"""
+
+
+def ingest_configured(context: Context, asset_types: Sequence[AssetType] = ()) -> Outcome:
+    """Read the profile's configured sources, each class by itself: one vendor's bad day is not everybody's."""
+    reports, problems, tried = [], [], 0
+    for name in asset_types or ASSET_TYPES:
+        if context.settings.sources.of(name) is None:
+            continue
+        tried += 1
+        try:
+            reports += ingest(context, asset_type=name)
+        except SourceError as error:
+            problems.append(f"{name}: no new bars: {error.message}")
+    if not tried:
+        problems.append(f"profile '{context.settings.profile}' names no source: the stored bars are used")
+    new = sum(one.new + one.changed for one in reports)
+    return Outcome(
+        headline=f"{new:,} new or changed bars from {tried - len(problems) if tried else 0} of {tried} sources",
+        table=[ingested(one) for one in reports],
+        problems=tuple(problems),
+        failures=("no source could be read",) if tried and len(problems) == tried else (),
+        links=links(context),
+    )
+
+
+def infer(context: Context, asset_types: Sequence[AssetType], confidence_threshold: float) -> Outcome:
+    """Ingest, score what was missed in order and then the newest bars, fill outcomes, publish the snapshot."""
+    from flows.features import features
+    from flows.inference import predict
+
+    read = ingest_configured(context, asset_types)
+    chosen, absent = _with_bars(context, asset_types)
+    features(context, only_new=True)
+    missed = [(name, day) for name in chosen for day in missed_days(context, name)]
+    for name, day in sorted(missed, key=lambda one: one[1]):
+        predict(context, [name], day, features_are_new=True)
+    report = predict(context, chosen, features_are_new=True)
+    predicted = sum(one.predicted for one in report.classes)
+    caught = [f"{name}: {day} was missed, and scored now as it was known then" for name, day in missed]
+    return Outcome(
+        headline=signals(report),
+        table=[inferred(one) for one in report.classes],
+        lines=(*caught, *absent, *_strong(context, report, confidence_threshold), *_notes(report)),
+        problems=(*read.problems, *unwell(report, context.settings.up.stale_share)),
+        failures=() if predicted else ("no symbol of any class could be scored",),
+        links=links(context),
+    )
+
+
+def missed_days(context: Context, asset_type: AssetType) -> list[date]:
+    """Days of stored bars between the newest prediction and the newest bar, oldest first; none before the first one."""
+    with context.warehouse.read() as read:
+        found = read.query(_MISSED, {"asset_type": asset_type}).to_pylist()
+    return [row["day"] for row in found[-MOST_MISSED_DAYS:]]
+
+
+def unwell(report: PredictReport, stale_share: float) -> list[str]:
+    """Classes that were not scored as they should be, with the reason.
+
+    Args:
+        report: Of the newest bars.
+        stale_share: From this share of symbols without a prediction on; delisted ones do not count.
+    """
+    said = []
+    for one in report.classes:
+        missing = [symbol for symbol in one.unscored if symbol.reason != "delisted"]
+        if one.bar is None:
+            said.append(f"{one.asset_type}: {one.note}")
+        elif one.symbols and len(missing) / one.symbols >= stale_share:
+            named = ", ".join(symbol.symbol for symbol in missing[:5]) + (", ..." if len(missing) > 5 else "")
+            said.append(f"{one.asset_type}: {len(missing):,} of {one.symbols:,} symbols have no prediction ({named})")
+    return said
+
+
+def monitor_models(context: Context, check_drift: bool, alert_threshold: float) -> Outcome:
+    """Bring daily performance up to date, judge every class, keep alerts, write and deliver reports."""
+    from flows.monitor import monitor
+
+    report = monitor(context, check_drift=check_drift, alert_threshold=alert_threshold)
+    raised = [one for found in report.classes for one in found.conditions if one.severity is not None]
+    notes = [f"{one.asset_type}: {note}" for one in report.classes for note in one.notes]
+    failed = [f"{one.asset_type}: {text}" for one in report.classes for text in one.failed]
+    pages = {f"report {one.asset_type}": report_url(context, one.page) for one in report.classes if one.page}
+    return Outcome(
+        headline=f"{report.performance_rows:,} rows of daily performance, {len(raised):,} conditions raised",
+        table=[monitored(one) for one in report.classes],
+        lines=(*(f"{one.severity} {one.alert_type} {one.message}" for one in raised), *notes, *report.notes),
+        problems=(f"{report.undelivered:,} messages could not be delivered yet",) if report.undelivered else (),
+        failures=(*report.failed, *failed),
+        links={**pages, **links(context)},
+    )
+
+
+def retrain(context: Context, models: Sequence[AssetType], validation_window_days: int) -> Outcome:
+    """Ingest, features, walk-forward, audit, challenger, gate, champion, published record, and its backtest."""
+    from flows.backtest import BacktestQuestion, backtest
+    from flows.features import features
+    from flows.retrain import train
+
+    read = ingest_configured(context, models)
+    chosen, absent = _with_bars(context, models)
+    if not chosen:
+        raise ConfigError("none of the models' classes has bars", remedy="ingest bars first, or ask for other models")
+    features(context)
+    reports = train(context, chosen)
+    problems = list(read.problems)
+    try:
+        tested = backtest(context, BacktestQuestion(asset_types=tuple(one.asset_type for one in reports)))
+    except TradeHitsError as error:  # the models are trained and judged; that is not lost for the want of a backtest
+        tested, problems = [], [*problems, f"no backtest: {error.message}"]
+    pages = {f"run of {one.asset_type}": run_url(context, one) for one in reports}
+    promoted = [one.model_version for one in reports if one.status == "champion"]
+    return Outcome(
+        headline=f"{len(reports)} models trained, new champions: {', '.join(promoted) or 'none, the champions stand'}",
+        table=[trained(context, one, validation_window_days) for one in reports],
+        lines=(*absent, *decisions(reports), *(f"{len(tested):,} backtests stored" for _ in tested[:1])),
+        problems=tuple(problems),
+        links={**pages, **links(context)},
+    )
+
+
+def backtest_recent(context: Context, lookback_days: int, confidence_levels: Sequence[Confidence]) -> Outcome:
+    """Backtest every strategy on VALIDATE to the newest bar, and tell apart what the last days added."""
+    from flows.backtest import BacktestQuestion, backtest
+    from flows.scheduled_backtest import recent_trades, with_levels
+
+    settings, added = with_levels(context.settings, tuple(confidence_levels))
+    changed = Context(settings, context.warehouse, context.reporter, context.tasks)
+    finished = backtest(changed, BacktestQuestion())
+    told = [recent_trades(one, lookback_days, added) for one in finished if one.report.strategy_name == added]
+    return Outcome(
+        headline=f"{len(finished):,} backtests stored; trades of the last {lookback_days} days by {added} told apart",
+        table=[tested(one) for one in finished],
+        lines=tuple(told),
+        links=links(context),
+    )
+
+
+def _with_bars(context: Context, asset_types: Sequence[AssetType]) -> tuple[list[AssetType], list[str]]:
+    stored = stored_asset_types(context.warehouse)
+    chosen = [name for name in asset_types or ASSET_TYPES if name in stored]
+    absent = [f"{name}: no bars are stored" for name in asset_types or () if name not in stored]
+    return chosen, absent
+
+
+def _strong(context: Context, report: PredictReport, threshold: float) -> list[str]:
+    """Predictions at least so far from one half as asked for."""
+    said = []
+    for one in report.classes:
+        if one.bar is None:
+            continue
+        asked = {"asset_type": one.asset_type, "stamp": one.bar, "threshold": threshold}
+        rows = context.warehouse.query(_STRONG, asked).to_pylist()
+        named = [f"{row['symbol']} {row['signal']} {row['p']:.3f}" for row in rows[:TOLD_ROWS]]
+        more = f" and {len(rows) - TOLD_ROWS:,} more" if len(rows) > TOLD_ROWS else ""
+        count = f"{len(rows):,} with {threshold:.2f} or more on one side"
+        said.append(f"{one.asset_type}: {count}{': ' if named else ''}{', '.join(named)}{more}")
+    return said
+
+
+def _notes(report: PredictReport) -> list[str]:
+    return [f"{one.asset_type}: {one.note}" for one in report.classes if one.note and one.bar is not None]
