@@ -49,7 +49,7 @@ def shown(finished: Sequence[Backtested], live: Sequence[LiveDifference], output
             if row["asset_type"] in differences:
                 row["live"] = differences[row["asset_type"]]
         return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
-    parts = [_table(finished), *NOTES, "", *_remarks(finished), *(line for one in live for line in one.lines())]
+    parts = [as_table(finished), *NOTES, "", *_remarks(finished), *(line for one in live for line in one.lines())]
     parts += [f"{one.report.backtest_id}  {one.report.asset_type} {one.report.strategy_name}" for one in finished]
     parts += ["", "One of them as a page: tradehits report tearsheet --backtest-id ID --out FILE.html"]
     return "\n".join(parts)
@@ -66,7 +66,10 @@ def _row(one: Backtested) -> dict[str, Any]:
     }
 
 
-def _table(finished: Sequence[Backtested]) -> str:
+def as_table(finished: Sequence[Backtested]) -> str:
+    """One line a backtest."""
+    if not finished:
+        return "none: the record does not reach into VALIDATE yet"
     table = Table(box=None, pad_edge=False)
     for name in _COLUMNS:
         table.add_column(

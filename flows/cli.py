@@ -75,10 +75,11 @@ def run(
     path: PathOption = None,
     asset_type: ClassOption = None,
 ) -> None:
-    """Everything: bars, features, walk-forward training, checks, published records, inference, monitoring."""
+    """Everything: bars, features, walk-forward training, checks, published records, inference, backtests, drift."""
     settings = profile_settings(profile)
 
     def body(context: Context) -> None:
+        from flows.backtest_show import as_table as backtests_table
         from flows.inference_show import as_table
         from flows.monitor_show import as_table as monitoring_table
         from flows.run import run as run_everything
@@ -86,6 +87,7 @@ def run(
         done = run_everything(context, source=source, paths=path or [], asset_type=_class(asset_type))
         _show(settings, done.training)
         typer.echo(f"\nPredictions of the newest bars:\n{as_table(done.inference)}")
+        typer.echo(f"\nBacktests of VALIDATE, after costs:\n{backtests_table(done.backtests)}")
         typer.echo(f"\nMonitoring:\n{monitoring_table(done.monitoring)}")
         typer.echo(f"\nDone in {done.summary['seconds']:.0f} s.")
 

@@ -53,7 +53,10 @@ def deploy(context: Context) -> list[Deployed]:
         with reporter.step("deploy: feature definitions"):
             done.append(_attempt("PIPELINE", "feast", lambda: _feast(settings)))
     with reporter.step("deploy: flows and schedules"):
-        done += deploy_schedules(settings)
+        try:
+            done += deploy_schedules(settings)
+        except TradeHitsError as error:
+            done.append(Deployed("SCHEDULER", "prefect.yaml", None, "FAILED", f"{error.message}; {error.remedy}"))
     with reporter.step("deploy: service"):
         done.append(_attempt("API", "tradehits", lambda: deploy_api(settings)))
     with exclusive(settings):

@@ -13,11 +13,16 @@ from configs.settings import Settings
 from training.checks import counted
 
 if TYPE_CHECKING:
+    from flows.backtest import Backtested
     from flows.inference_report import PredictReport
     from flows.monitor_report import MonitorReport
     from flows.retrain import TrainReport
 
 Summary = dict[str, Any]
+_BACKTEST_FIGURES = (
+    *("asset_type", "strategy_name", "total_trades", "win_rate", "total_return_pct", "benchmark_return_pct"),
+    *("sharpe_ratio", "deflated_sharpe_ratio", "max_drawdown_pct", "costs_pct"),
+)
 
 
 def summarise(
@@ -25,6 +30,7 @@ def summarise(
     reports: Sequence[TrainReport],
     predictions: PredictReport,
     monitoring: MonitorReport,
+    backtests: Sequence[Backtested],
     *,
     seconds: float,
 ) -> Summary:
@@ -41,6 +47,7 @@ def summarise(
         "asset_classes": {report.asset_type: _asset_class(settings, report) for report in reports},
         "predictions": {report.asset_type: asdict(report) for report in predictions.classes},
         "monitoring": {report.asset_type: asdict(report) for report in monitoring.classes},
+        "backtests": [{name: one.row[name] for name in ("backtest_id", *_BACKTEST_FIGURES)} for one in backtests],
         "open_next": open_next(settings),
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)
 TRADEHITS = Path(sys.executable).parent / "tradehits"
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -40,7 +41,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
             env=environment | {"TRADEHITS_HOME": str(home), "TRADEHITS_PROFILE": "test", "COLUMNS": "150"} | variables,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=580,
             check=False,
         )
 
@@ -145,6 +146,15 @@ def test_the_pipeline_status_has_three_rows_with_champions(sql: Callable[[str], 
     assert rows == [
         {"asset_type": name, "champion_version": f"walk_forward_{name}/1"} for name in ("crypto", "etf", "stocks")
     ]
+
+
+def test_the_run_backtests_every_strategy_on_every_class_and_the_ranking_has_them(
+    summary: dict[str, Any], sql: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    ranked = sql("SELECT backtest_id, asset_type, strategy_name, grade FROM ml_models.v_backtest_comparison")
+    assert {row["backtest_id"] for row in ranked} == {one["backtest_id"] for one in summary["backtests"]}
+    assert {row["asset_type"] for row in ranked} == {"stocks", "etf", "crypto", "all"}
+    assert len(ranked) == 12
 
 
 def test_the_run_ends_with_monitoring_and_its_views_are_filled(
