@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "drift_20m"
 SYMBOLS: dict[str, dict[AssetType, int]] = {
-    "small": {"stocks": 20, "etf": 10, "crypto": 20},
+    "small": {"stocks": 40, "etf": 40, "crypto": 40},
     "full": {"stocks": 2300, "etf": 680, "crypto": 2090},
 }
 DAYS = {"small": 1200, "full": 4000}
@@ -90,7 +90,8 @@ def drift_seconds(folder: Path) -> float:
     start = time.perf_counter()
     for asset_type in ASSET_TYPES:
         champion = _Champion(_info(asset_type, newest - timedelta(days=7)))
-        found = measure(warehouse, champion, settings, Moment(asset_type, newest.date(), newest + timedelta(days=1)))  # type: ignore[arg-type]
+        moment = Moment(asset_type, newest.date(), newest + timedelta(days=1))
+        found = measure(warehouse, champion, settings, moment)  # type: ignore[arg-type]
         assert found.rows >= len(features()) and found.features, found.notes
     return time.perf_counter() - start
 
@@ -204,7 +205,7 @@ def _rows(asset_type: AssetType, symbols: range, days: int) -> pa.Table:
     fillers = {
         one.name: pl.lit(_FILLERS[one.type]).alias(one.name)
         for one in load_schema().table(FEATURES_TABLE).columns
-        if not one.nullable and one.type in _FILLERS and one.name not in given
+        if not one.nullable and one.type in _FILLERS and one.name not in (*given, "symbol")
     }
     return (
         keys.with_columns(*fillers.values())

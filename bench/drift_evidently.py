@@ -1,4 +1,4 @@
-"""Benchmark `drift_evidently`: exact drift figures of 40 columns against Evidently's default drift preset, one frame."""
+"""Benchmark `drift_evidently`: exact drift figures of 40 columns against Evidently's default preset, on one frame."""
 
 from __future__ import annotations
 

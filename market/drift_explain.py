@@ -1,7 +1,8 @@
 """Is it a shift or a scale? The change that, undone, leaves the least to wonder about.
 
-Multiplying a feature that is never negative moves its mean, and adding to it looks like a scale to skewed values. So both are
-undone in small steps, and the one that brings the week nearest to what is usual gives the change its name and size.
+Multiplying a feature that is never negative moves its mean, and adding to it looks like a scale to skewed values. So
+both are undone in small steps, and the one that brings the week nearest to what is usual gives the change its name and
+size.
 """
 
 from __future__ import annotations

@@ -148,6 +148,8 @@ def _stuck_flag(given: Judged) -> Fault | None:
     if not now >= 1 or not weeks.size or not given.values.size:
         return None
     share = given.ruler.share(float(given.values[0]))
+    if share == 0:
+        return None  # a value that training does not know is out of range
     limit = 1 - (1 - share) / 4
     # a rare value may be seen everywhere for no good reason only; a common one at times for a good one
     if (share >= 0.5 and weeks.max() > limit) or given.current.rows * (1 - share) < EXPECTED_OTHERS:

@@ -66,7 +66,8 @@ class Ruler:
 
     def magnitudes(self) -> Floats:
         """Absolute value that stands for each code, shape (k + 1,)."""
-        return np.abs(np.append(self.knots, self.knots[-1]))
+        found: Floats = np.abs(np.append(self.knots, self.knots[-1]))
+        return found
 
 
 def ruler(values: Floats) -> Ruler:

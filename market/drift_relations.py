@@ -2,8 +2,9 @@
 
 A market that falls moves thirty features at once; a feed that breaks moves one. So a feature is compared with what the
 other features of the same bars say it should be (Hawkins, Multivariate quality control based on regression-adjusted
-variables, Technometrics 33, 1991): the mean of the difference tells a shift, the variance against the one that the others
-lead to expect a change of scale, the spread of the difference noise. Everything follows from each week's first and second moments of normal scores.
+variables, Technometrics 33, 1991): the mean of the difference tells a shift, the variance against the one that the
+others lead to expect a change of scale, the spread of the difference noise. Everything follows from each week's first
+and second moments of normal scores.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 The figures of p features are strongly correlated, and their number makes false alarms: so the largest one counts. Each
 figure is divided by what is large for it in training, the largest of all features is taken for every week of training,
 and the newest week has to exceed what those maxima exceed with a fifth of the stated rate, for there are five kinds of
-figures (Westfall and Young, Resampling-Based Multiple Testing, 1993, step-down maxT, with weeks as resamples). Some hundred maxima say little about their hundredth part
-themselves; the extreme value law that maxima follow does (Gumbel, fitted by moments).
+figures (Westfall and Young, Resampling-Based Multiple Testing, 1993, step-down maxT, with weeks as resamples). Some
+hundred maxima say little about their hundredth part themselves; the extreme value law that maxima follow does (Gumbel,
+fitted by moments).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from market.drift_relations import Deviations, Moments, cross_fitted, deviations
 from market.drift_weeks import Weeks
 
 FIGURES = ("distribution", "shift", "scale", "scatter", "jump")
-"""Kolmogorov-Smirnov distance; shift, scale and spread beside the other features; shift beside them and the week before.
+"""Distance of distributions; shift, scale and spread beside the other features; shift beside them and the week before.
 
 A jump tells that a slow feature moved, whose level alone may be anything; it is over when the next week has begun.
 """

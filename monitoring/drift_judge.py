@@ -241,14 +241,14 @@ def _feature(
         # what one change explains needs no other names
         rest = seen if reason.left > 1 else tuple(kind for kind in seen if kind == "distribution")
         seen = (reason.kind, *rest)
-    figures, limits = verdict.figures[:, column], verdict.limits[:, column]
+    figures, limits = ([_known(value) for value in given[:, column]] for given in (verdict.figures, verdict.limits))
     return FeatureVerdict(
         name,
         tuple(dict.fromkeys((*kinds, *seen))),
         faults,
-        *(_known(value) for value in (figures[0], limits[0], verdict.usual[column])),
-        *(_known(value) for pair in zip(figures[1:], limits[1:], strict=True) for value in pair),
-        reason,
+        *(figures[0], limits[0], _known(verdict.usual[column])),
+        *(figures[1], limits[1], figures[2], limits[2], figures[3], limits[3], figures[4], limits[4]),
+        reason=reason,
     )
 
 

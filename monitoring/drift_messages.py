@@ -117,15 +117,15 @@ def _figures(found: FeatureVerdict) -> tuple[float | None, float | None, float |
         return worst.value, worst.limit, worst.usual
     first: Kind = found.kinds[0] if found.kinds else "distribution"
     if first == "shift":
-        value, limit, _ = _displacement(found)
-        return value, float(np.copysign(limit, value)), 0.0
-    if first in ("scale", "scatter"):
-        log, limit = (
-            (found.log_scale, found.log_scale_limit)
-            if first == "scale"
-            else (found.log_scatter, found.log_scatter_limit)
-        )
-        return float(np.exp(log or 0)), float(np.exp(np.copysign(limit or 0, log or 0))), 1.0
+        moved, most, _ = _displacement(found)
+        return moved, float(np.copysign(most, moved)), 0.0
+    if first == "scale":
+        reason = found.reason
+        explained = reason is not None and reason.kind == "scale"
+        log_scale = float(np.log(reason.amount)) if reason is not None and explained else found.log_scale
+        return _factors(log_scale, found.log_scale_limit)
+    if first == "scatter":
+        return _factors(found.log_scatter, found.log_scatter_limit)
     return found.distance, found.distance_limit, found.usual_distance
 
 

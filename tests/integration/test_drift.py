@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ def closed_form_psi(before: np.ndarray, now: np.ndarray) -> float:
     edges = values[:-1] if values.size <= 20 else np.unique(np.quantile(before, np.arange(1, 10) / 10))
     bounds = [-np.inf, *edges, np.inf]
     total = 0.0
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in pairwise(bounds):
         a = max(1e-4, np.mean((now > low) & (now <= high)))
         b = max(1e-4, np.mean((before > low) & (before <= high)))
         total += (a - b) * np.log(a / b)
@@ -302,7 +303,7 @@ def test_empty_and_constant_features_are_said_to_be(tmp_path: Path) -> None:
     found = world.measure()
     assert "stocks: no training row has a value, so there is no baseline: mfi" in found.notes
     assert "stocks: constant in training, so only another value can be noticed: cci" in found.notes
-    assert kinds(found) == {}
+    assert "cci" not in kinds(found)
     assert "mfi" not in {one.metric_name for one in found.conditions}
     changed = with_fault(world, "cci", lambda value: value + 1)
     assert kinds(changed)["cci"][0] == "out of range"
