@@ -12,6 +12,7 @@ from configs.settings import Settings
 from market.drift import summarize
 from market.drift_explain import Explanation
 from market.drift_faults import Fault, Judged, Kind, find_faults
+from market.drift_grid import Ruler
 from market.drift_regime import RegimeShift, RelationChange, relation_changes, trend_shift, volatility_shift
 from market.drift_verdict import Rule, Verdict, judge_features
 from market.drift_weeks import CodedRows, Weeks, measure_weeks
@@ -21,6 +22,7 @@ from monitoring.drift_suspects import explanations
 
 _BREAKS_RELATIONS = frozenset({"unit change", "stuck value", "missing values"})
 _COMPARABLE_SHARE = 0.5
+_MOST_COMMON = 0.85
 """Of a usual week's bars: with fewer, figures scatter more than those of the weeks they are compared with."""
 
 
@@ -267,12 +269,21 @@ def _relations(settings: Settings, baseline: Baseline, rows: CodedRows, last: in
     if known.sum() < (chosen.block_weeks + 1) // 2 or np.unique(baseline.block).size < 3:
         return None
     return relation_changes(
-        recent.relation,
+        np.where(_rare(baseline.rulers), np.nan, recent.relation),
         baseline.usual.relation,
         baseline.block,
         rate=chosen.false_alarm_rate,
         least=chosen.least.relation,
     )
+
+
+def _rare(rulers: Sequence[Ruler | None]) -> npt.NDArray[np.bool_]:
+    """Features that nearly always have one value: a few bars decide a week's mean product, which is far from normal."""
+    shares = [
+        float(np.diff(ruler.upto, prepend=0.0).max()) if ruler is not None and ruler.is_discrete else 0.0
+        for ruler in rulers
+    ]
+    return np.array(shares) > _MOST_COMMON
 
 
 def _known(value: float) -> float | None:

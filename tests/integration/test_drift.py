@@ -67,6 +67,8 @@ def test_a_clean_week_is_clear_and_every_feature_has_a_row(world: World) -> None
     assert (found.rows, kinds(found)) == (len(FEATURES), {})
     assert [one.metric_name for one in found.conditions if one.alert_type == "FEATURE_DRIFT"] == list(FEATURES)
     assert [one.metric_name for one in found.conditions if one.severity] == []
+    relations = {one.metric_name for one in found.conditions if one.alert_type == "CONCEPT_DRIFT"}
+    assert "relation:rsi" in relations and "relation:golden_cross" not in relations  # one bar in a hundred is a cross
     stored = world.distributions().filter(pl.col("date") == TODAY)
     assert sorted(FEATURES) == stored["feature_name"].to_list()
     assert stored["drift_detected"].to_list() == [False] * len(FEATURES)
