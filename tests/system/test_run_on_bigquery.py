@@ -18,7 +18,7 @@ from google.cloud import bigquery
 from tests.system.emulator import PROJECT, run, running_emulator
 from tests.system.their_tables import CONFLICTS, COPIES, contents, make_their_tables, market
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(3000)]
 
 TRADEHITS = Path(sys.executable).parent / "tradehits"
 SMALL = {
@@ -30,6 +30,9 @@ SMALL = {
     "TRADEHITS__EVALUATION__BOOTSTRAP_SAMPLES": "200",
     "TRADEHITS__AUDIT__TRUNCATION_SYMBOLS": "1",
     "TRADEHITS__AUDIT__TRUNCATION_CUTS": "4",
+    "TRADEHITS__BACKTEST__MONTE_CARLO__PATHS": "500",
+    "TRADEHITS__BACKTEST__MONTE_CARLO__SHUFFLES": "10",
+    "TRADEHITS__REPORTS__ENABLED": "false",
     **{f"TRADEHITS__CLOCK__{name}": "end_of_data" for name in ("STOCKS", "ETF", "CRYPTO")},
 }
 ETF = {
@@ -69,7 +72,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 
         def call(*arguments: str) -> str:
             done = subprocess.run(
-                [str(TRADEHITS), *arguments], env=environment, capture_output=True, text=True, timeout=1500, check=False
+                [str(TRADEHITS), *arguments], env=environment, capture_output=True, text=True, timeout=2700, check=False
             )
             assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
             return done.stdout
