@@ -72,8 +72,8 @@ def test_a_run_as_of_the_past_is_a_study_that_moves_no_alias_and_publishes_nothi
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{cli.home / 'test' / 'state' / 'mlruns' / 'mlflow.db'}")  # type: ignore[attr-defined]
-    [experiment] = [one.experiment_id for one in client.search_experiments() if one.name != "Default"]
-    studies = client.search_runs([experiment], "tags.status = 'study'")
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    studies = client.search_runs(experiments, "tags.status = 'study'")
     assert [(run.data.tags["as_of"], run.data.tags["model_version"]) for run in studies] == [
         ("2024-03-01T00:00:00Z", "none")
     ]
