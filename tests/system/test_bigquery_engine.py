@@ -1,171 +1,43 @@
-"""The production engine on the emulator beside the embedded one: the same rows in, the same rows out.
+"""What only BigQuery has, on the emulator: its transactions, staging, refusals and examination.
 
-What runs on both engines by itself is in tests/contract; here they stand side by side, and what only BigQuery has.
+What runs on both engines by itself is in tests/contract.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 
-from configs.settings import Settings, load_settings
-from market.assets import ASSET_TYPES
 from market.errors import DuplicateKeyError, QueryError, SchemaError, WarehouseAccessError
 from tests.contract.sequences import STEPS, apply_steps
-from tests.contract.table_rows import FILLERS, rows_of, scratch_warehouse, select, table
 from tests.contract.warehouse_engines import (
     bars,
     bigquery_engine,
-    bigquery_settings,
     emptied,
     shared_bigquery_engine,
     stored,
     untouched,
 )
-from tests.integration import incremental_market as market
 from tests.system.emulator import Emulator
-from tests.system.test_bigquery_emulator import SCHEMA, assert_same_rows, example_rows, without_sizes
 from warehouse.bigquery import BigQueryWarehouse
 from warehouse.bigquery_apply import _Part
 from warehouse.bigquery_check import check_bigquery
-from warehouse.bigquery_client import BigQuery
 from warehouse.bigquery_waiting import Waiting
-from warehouse.features import build_features
-from warehouse.warehouse import Warehouse, Write
+from warehouse.warehouse import Write
 
 pytestmark = pytest.mark.system
-
-PROJECT = "side-by-side"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Both engines with the project's own schema."""
-
-    production: BigQueryWarehouse
-    embedded: Warehouse
-    settings: Settings
-
-
-@pytest.fixture(scope="module")
-def pair(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    settings = load_settings("test")
-    configured = bigquery_settings(emulator, PROJECT)
-    production = BigQueryWarehouse(configured, staging=tmp_path_factory.mktemp("staging"))
-    production.ensure_schema()
-    return Pair(production, scratch_warehouse(), settings.model_copy(update={"warehouse": configured}))
 
 
 @pytest.fixture
 def empty_bars(emulator: Emulator) -> Iterator[BigQueryWarehouse]:
     yield emptied(shared_bigquery_engine(emulator))
-
-
-def _random_rows(name: str, count: int) -> pa.Table:
-    """Rows with every column filled by its type, NULLs among them, keys apart."""
-    rng = random.Random(name)
-    values = {
-        "STRING": lambda i: f"{rng.choice(['é', '', 'x'])}{i}",
-        "INT64": lambda i: rng.randint(-(2**60), 2**60) + i,
-        "FLOAT64": lambda i: rng.choice([-0.0, 1e-300, 1 / 3, 1e300]) + i,
-        "BOOL": lambda i: bool(i % 2),
-        "DATE": lambda i: date(2020, 1, 1) + timedelta(days=i),
-        "TIMESTAMP": lambda i: FILLERS["TIMESTAMP"] + timedelta(days=31 * i, microseconds=i),
-    }
-    rows = [
-        {
-            column.name: None if column.nullable and rng.random() < 0.3 else values[column.type](i)
-            for column in table(name).columns
-        }
-        for i in range(count)
-    ]
-    return rows_of(name, rows)
-
-
-TABLES = sorted(set(SCHEMA.tables) - {"tradehits.table_writes"})
-
-
-@pytest.fixture(scope="module")
-def written(pair: Pair) -> Pair:
-    """Every table appended to in one transaction, and half of its rows merged again in another."""
-    rows = {name: _random_rows(name, 12) for name in TABLES}
-    calls = [
-        [Write(name, rows=rows[name], mode="append") for name in TABLES],
-        [Write(name, rows=rows[name].slice(6), mode="merge") for name in TABLES],
-    ]
-    assert [pair.production.write(writes) for writes in calls] == [pair.embedded.write(writes) for writes in calls]
-    return pair
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_every_table_gives_back_what_was_written_as_the_embedded_engine_does(written: Pair, name: str) -> None:
-    sql = f"SELECT * FROM `{name}` ORDER BY {', '.join(f'`{column}`' for column in table(name).key)}"
-    found, expected = written.production.query(sql), written.embedded.query(sql)
-    assert found.num_rows == 12
-    assert [(field.name, str(field.type)) for field in found.schema] == [
-        (field.name, str(field.type)) for field in expected.schema
-    ]
-    assert found.to_pylist() == expected.to_pylist()
-
-
-@pytest.fixture(scope="module")
-def filled(pair: Pair) -> Pair:
-    """Only what the views' examples need; whatever else a table held is replaced."""
-    rows = {name: [] for name in TABLES} | example_rows()
-    for engine in (pair.production, pair.embedded):
-        engine.write([Write(name, rows=rows_of(name, rows[name]), mode="replace") for name in rows])
-    return pair
-
-
-@pytest.mark.parametrize("pinned", [False, True], ids=["as it stands", "as of one instant"])
-@pytest.mark.parametrize("view", sorted(SCHEMA.views))
-def test_a_view_gives_the_same_rows(filled: Pair, view: str, pinned: bool) -> None:
-    query = f"SELECT * FROM `{view}`"
-    expected = select(filled.embedded, query)
-    if pinned:
-        with filled.production.read() as read:
-            found = read.query(query).to_pylist()
-    else:
-        found = select(filled.production, query)
-    assert expected, "a comparison of nothing"
-    assert_same_rows(without_sizes(found), without_sizes(expected))
-
-
-@pytest.mark.timeout(900)
-def test_the_feature_build_gives_the_same_rows_in_full_and_day_by_day(
-    emulator: Emulator, tmp_path: Path, pair: Pair
-) -> None:
-    """Bars, corrections and a late bar through ingest, indicators, versions and features on both engines."""
-    production = BigQueryWarehouse(bigquery_settings(emulator, "feature-build"), staging=tmp_path)
-    embedded = scratch_warehouse()
-    every_day = market.bars({"AAA/USD": 262, "BBB/USD": 230}, end_day=262, seed=1)
-    is_new = pl.col("datetime") > pl.lit(market.FIRST_DAY + timedelta(days=259))
-    late = is_new | (pl.col("datetime") == pl.lit(market.FIRST_DAY + timedelta(days=200)))
-    corrected = every_day.filter(~late).tail(2).with_columns(pl.col("volume") * 1.5)
-    batches = [every_day.filter(~late), pl.concat([every_day.filter(late), corrected])]
-    for engine in (production, embedded):
-        engine.ensure_schema()
-        for batch in batches:
-            market.ingest(engine, pair.settings, batch)
-            build_features(engine, pair.settings, ["crypto"])
-    builds = "SELECT build_number, is_full, table_rows FROM `tradehits.feature_builds` ORDER BY build_number"
-    assert select(production, builds) == select(embedded, builds)
-    assert {row["is_full"] for row in select(production, builds)} == {True, False}
-    for name in (market.CLEAN, market.FEATURES):
-        wanted = market.rows(embedded, name)
-        assert wanted.height > 480
-        assert market.differences(market.rows(production, name), wanted) == []
 
 
 @hypothesis_settings(
@@ -333,11 +205,6 @@ def test_a_dataset_in_another_location_is_named(emulator: Emulator, tmp_path: Pa
         BigQueryWarehouse(abroad, staging=tmp_path, sql_folder=tmp_path / "sql").ensure_schema()
 
 
-def test_the_doctor_finds_nothing_missing_where_everything_is_there(pair: Pair) -> None:
-    findings = check_bigquery(pair.production.bigquery.settings)
-    assert {(finding.severity, finding.check) for finding in findings} == {("info", "cost_cap")}
-
-
 def test_the_doctor_names_drift_foreign_tables_and_what_is_not_there_yet(emulator: Emulator, tmp_path: Path) -> None:
     engine = bigquery_engine(emulator, tmp_path)
     settings = engine.bigquery.settings
@@ -355,27 +222,3 @@ def test_the_doctor_names_drift_foreign_tables_and_what_is_not_there_yet(emulato
     assert "column 'price' is FLOAT64 in the warehouse, missing in its file" in messages
     assert "column 'close' is missing in the warehouse, FLOAT64 in its file" in messages
     assert "column 'flag' is missing in the warehouse, INT64 in its file" in messages
-
-
-def test_the_doctor_stops_at_a_server_that_refuses(emulator: Emulator, pair: Pair) -> None:
-    settings = pair.production.bigquery.settings
-    closed = {"emulator_host": "http://127.0.0.1:1", "retry_seconds": 0.2}
-    unreachable = settings.model_copy(update={"bigquery": settings.bigquery.model_copy(update=closed)})
-    findings = check_bigquery(unreachable, BigQuery(unreachable))
-    assert [(one.severity, one.check) for one in findings] == [("info", "cost_cap"), ("error", "jobs")]
-    assert "cannot be reached" in findings[1].message
-
-
-def test_classes_without_bars_have_their_line_in_the_pipelines_status(filled: Pair) -> None:
-    status = select(filled.production, "SELECT asset_type, pipeline_health FROM `ml_models.v_pipeline_status`")
-    assert sorted(row["asset_type"] for row in status) == sorted(ASSET_TYPES)
-    assert {row["asset_type"]: row["pipeline_health"] for row in status}["crypto"] == "NO_DATA"
-
-
-def test_labels_reach_every_job(pair: Pair, tmp_path: Path) -> None:
-    labelled = BigQueryWarehouse(
-        pair.production.bigquery.settings, staging=tmp_path, labels={"profile": "test", "command": "run"}
-    )
-    labelled.query("SELECT 41 + 1 AS answer")
-    job = next(iter(labelled.bigquery.client.list_jobs(max_results=1)))
-    assert job.labels == {"app": "tradehits", "profile": "test", "command": "run"}
