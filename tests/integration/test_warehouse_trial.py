@@ -161,7 +161,7 @@ class Killing:
 def test_a_write_path_killed_at_a_random_moment_leaves_what_a_second_run_completes(
     start: Start, prepared: Path, tmp_path: Path, path: str
 ) -> None:
-    Killing(start, prepared, tmp_path, path, seed=3).kill(2)
+    Killing(start, prepared, tmp_path, path, seed=3).kill(1)
 
 
 @pytest.mark.slow

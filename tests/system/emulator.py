@@ -23,6 +23,7 @@ from google.cloud import bigquery
 
 PROJECT = "aialgotradehits"
 PROGRAM = Path(__file__).resolve().parents[2] / ".venv-emulator" / "bin" / "local-bigquery"
+QUICKER = Path(__file__).with_name("emulator_program.py")
 START_SECONDS = 60
 
 
@@ -56,7 +57,7 @@ def running_emulator(folder: Path) -> Iterator[Emulator]:
     """Start the emulator on free ports with its data under `folder`; stops it after."""
     program = emulator_program()
     port, grpc_port = _free_ports(2)
-    command = [program, "--host", "127.0.0.1", "--port", port, "--grpc-port", grpc_port]
+    command = [program.with_name("python"), "-P", QUICKER, "--host", "127.0.0.1", "--port", port, "--grpc-port", grpc_port]
     command += ["--project", PROJECT, "--data-dir", folder / "data"]
     with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, cwd=folder)
