@@ -57,8 +57,8 @@ def running_emulator(folder: Path) -> Iterator[Emulator]:
     """Start the emulator on free ports with its data under `folder`; stops it after."""
     program = emulator_program()
     port, grpc_port = _free_ports(2)
-    command = [program.with_name("python"), "-P", QUICKER, "--host", "127.0.0.1", "--port", port, "--grpc-port", grpc_port]
-    command += ["--project", PROJECT, "--data-dir", folder / "data"]
+    command = [program.with_name("python"), "-P", QUICKER, "--host", "127.0.0.1", "--port", port]
+    command += ["--grpc-port", grpc_port, "--project", PROJECT, "--data-dir", folder / "data"]
     with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, cwd=folder)
         try:

@@ -1,8 +1,8 @@
 """Runs the BigQuery emulator with quicker look-ups; the emulator's own Python starts it, the project never imports it.
 
-For every statement the emulator asks DuckDB for one table's kind and columns through functions that list all tables of all
-projects, results of earlier queries included: its time grows with every statement. Here the same committed state is read from
-DuckLake's own catalogue, for the one table that was asked for.
+For every statement the emulator asks DuckDB for one table's kind and columns through functions that list all tables of
+all projects, results of earlier queries included: its time grows with every statement. Here the same committed state is
+read from DuckLake's own catalogue, for the one table that was asked for.
 """
 
 from __future__ import annotations
