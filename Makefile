@@ -17,10 +17,10 @@ run: $(VENV)/.installed  ## set-up, then the main job: bars to published predict
 	$(BIN)/tradehits run
 
 test: $(VENV)/.installed-test lint  ## set-up, linters, types and tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not system"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not system"
 
 test-all: $(VENV)/.installed-test lint  ## the tests and the longer studies
-	$(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile=searching -m "not system"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=searching -m "not system"
 
 test-system: $(VENV)/.installed-test  ## what needs Python 3.13 or Debian's packages: the BigQuery emulator
 	bash tests/system/emulator_env.sh

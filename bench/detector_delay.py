@@ -144,9 +144,11 @@ def by_prediction(make: Callable[[], object], days: Days) -> Bools:
         detector = make()
         for day, right in enumerate(right_of):
             rows = int(days.hits.rows[series, day])
+            is_seen = False
             for hit in order.permutation(np.arange(rows) < right).astype(float).tolist():
                 detector.update(hit)  # type: ignore[attr-defined]
-                seen[series, day] |= detector.drift_detected  # type: ignore[attr-defined]
+                is_seen = is_seen or detector.drift_detected  # type: ignore[attr-defined]
+            seen[series, day] = is_seen
     return seen[:, BASELINE:]
 
 

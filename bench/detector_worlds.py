@@ -76,28 +76,39 @@ def _sums(
     shape = (series, days, world.rows)
     is_bad = (decay is not None) & (np.arange(days) >= bad_from)[:, None]
     width = np.where(is_bad & (decay == "unsure"), 0.02, 0.2)
-    sure = 0.5 + width * generator.beta(2, 2, size=shape)
-    calls_up = generator.random(shape) < world.lean
+    sure = 0.5 + width.astype(np.float32) * _beta_2_2(generator, shape)
+    calls_up = generator.random(shape, dtype=np.float32) < world.lean
     effects = world.day_effect * _effects(world, series, days, generator)
     market = world.market * _effects(world, series, days, generator)
     right_with = sure - np.where(is_bad & (decay == "wrong"), 0.1, 0.0) + effects + np.where(calls_up, market, -market)
-    right = generator.random(shape) < right_with
+    right = generator.random(shape, dtype=np.float32) < right_with
     return _summed(sure, calls_up, right)
 
 
-def _summed(sure: Floats, calls_up: npt.NDArray[np.bool_], right: npt.NDArray[np.bool_]) -> tuple[Floats, ...]:
+def _beta_2_2(generator: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Beta(2, 2), the law of the median of three uniform numbers: quicker than drawing it as such."""
+    a, b, c = (generator.random(shape, dtype=np.float32) for _ in range(3))
+    low = np.minimum(a, b)
+    np.maximum(a, b, out=a)
+    return np.maximum(low, np.minimum(a, c, out=a), out=a)
+
+
+def _summed(
+    sure: npt.NDArray[np.float32], calls_up: npt.NDArray[np.bool_], right: npt.NDArray[np.bool_]
+) -> tuple[Floats, ...]:
     """Rows of each day, then total and squares of hits, picks, misses and confidences."""
     n = float(sure.shape[-1])
     hits, up, went = right.sum(-1).astype(float), calls_up.sum(-1), (calls_up == right).sum(-1)
     beyond = hits - (up * went + (n - up) * (n - went)) / n
     inside = hits - hits**2 / n
-    miss = np.square(np.where(right, 1 - sure, sure))
+    exact = sure.astype(np.float64)
+    miss = np.square(np.where(right, 1 - exact, exact))
     return (
         np.full(hits.shape, n),
         *(hits, hits),
         *(beyond, inside + beyond**2 / n),
         *(miss.sum(-1), np.square(miss).sum(-1)),
-        *(sure.sum(-1), np.square(sure).sum(-1)),
+        *(exact.sum(-1), np.square(exact).sum(-1)),
     )
 
 

@@ -35,7 +35,9 @@ from configs.detectors import DetectorSettings
 from configs.drift import DriftSettings
 from configs.ensemble import EnsembleSettings, GeminiSettings
 from configs.inference import InferenceSettings
+from configs.mlflow_store import MlflowSettings
 from configs.monitoring import MonitoringSettings
+from configs.observability import ObservabilitySettings
 from configs.promotion import PromotionSettings
 from configs.reports import ReportSettings
 from configs.serving import ServingSettings
@@ -284,19 +286,19 @@ class Paths(_Section):
         return self.cache / "up"
 
     @property
+    def event_log(self) -> Path:
+        """What happened, one JSON line an event; older lines beside it."""
+        return self.home / "logs" / "events.jsonl"
+
+    @property
     def summary_file(self) -> Path:
         """The newest run's summary."""
         return self.home / "summary.json"
 
     @property
-    def mlflow_uri(self) -> str:
-        """MLflow's tracking and registry address."""
-        return f"sqlite:///{self.mlruns / 'mlflow.db'}"
-
-    @property
-    def mlflow_artifacts(self) -> str:
-        """MLflow's artifact root."""
-        return (self.mlruns / "artifacts").as_uri()
+    def mlflow_file(self) -> Path:
+        """MLflow's embedded store; see `Settings.mlflow_uri` for the one in use."""
+        return self.mlruns / "mlflow.db"
 
 
 class Settings(BaseSettings):
@@ -308,6 +310,7 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX,
         env_nested_delimiter="__",
         nested_model_default_partial_update=False,
+        hide_input_in_errors=True,
     )
 
     profile: str
@@ -337,9 +340,33 @@ class Settings(BaseSettings):
     drift: DriftSettings
     reports: ReportSettings
     alerts: AlertSettings
+    mlflow: MlflowSettings
     feast: FeastSettings
     serving: ServingSettings
     up: UpSettings
+    observability: ObservabilitySettings
+
+    @property
+    def mlflow_uri(self) -> str:
+        """MLflow's tracking and registry address, with a password in it: for MLflow's client alone."""
+        return self.mlflow_shown if self.mlflow.tracking_uri is None else self.mlflow.secret_uri()
+
+    @property
+    def mlflow_shown(self) -> str:
+        """The same address as people and logs may see it."""
+        return self.mlflow.tracking_uri or f"sqlite:///{self.paths.mlflow_file}"
+
+    @property
+    def mlflow_page(self) -> str:
+        """Address of MLflow's pages, without a slash at its end: the server, or the one of `tradehits up`."""
+        return self.mlflow_shown if self.mlflow.kind == "server" else self.up.mlflow_url
+
+    @property
+    def mlflow_artifacts(self) -> str:
+        """MLflow's artifact root, a URI."""
+        if self.mlflow.artifact_root is None and self.mlflow.kind == "server":
+            return f"mlflow-artifacts:/tradehits-{self.profile}"
+        return self.mlflow.artifact_root or (self.paths.mlruns / "artifacts").as_uri()
 
     @field_validator("clock")
     @classmethod

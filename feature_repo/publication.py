@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from filelock import ReadWriteLock, Timeout
+from psutil import pid_exists
 
 from configs.settings import Settings
 from feature_repo.services import FEATURE_VIEW, KEYS, LABEL_VIEW, LABELS
@@ -97,6 +98,7 @@ def publish(read: ReadConnection, settings: Settings) -> Published:
         return Published(rows=counted["bars"])
     files = feast_files(settings)
     files.directory.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(files.directory)
     staged = {view: files.directory / f".{view}.{os.getpid()}.parquet" for view in _COLUMNS}
     since, builds = _recent_since(read), _builds(read)
     staged_builds = files.directory / f".builds.{os.getpid()}.json"
@@ -112,6 +114,14 @@ def publish(read: ReadConnection, settings: Settings) -> Published:
         for path in (*staged.values(), staged_builds):
             path.unlink(missing_ok=True)
     return Published(rows=rows[FEATURE_VIEW])
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Remove what a killed publication left: a copy of the whole table, which no later one would replace."""
+    for path in (*directory.glob(".*.*.parquet"), *directory.glob(".builds.*.json")):
+        pid = path.name.split(".")[-2]
+        if pid.isdigit() and not pid_exists(int(pid)):
+            path.unlink(missing_ok=True)
 
 
 def is_published(read: ReadConnection, settings: Settings) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from configs.settings import Settings
+from flows.observing import observed_task
 from market.assets import ASSET_TYPES, AssetType
 from market.errors import AlertError
 from monitoring import alerts
@@ -71,7 +72,8 @@ def deliver(settings: Settings) -> str:
     with warehouse.read() as read:
         newest = newest_known_at(read)
     instants = {name: now_of(name, settings, newest[name]) for name in ASSET_TYPES}
-    done = deliver_all(warehouse, settings, [Moment(name, at.date(), at) for name, at in instants.items()])
+    moments = [Moment(name, at.date(), at) for name, at in instants.items()]
+    done = observed_task("deliver")(deliver_all)(warehouse, settings, moments)
     lines = [f"{done.sent} sent, {done.failed} failed, {done.waiting} waiting", *done.notes]
     return "\n".join(lines)
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from configs.settings import Settings
+from flows.observing import observed_task
 from flows.progress import Reporter
 from market.assets import ASSET_TYPES, AssetType
 from market.errors import ConfigError, TrainingError
 from registry.entities import as_text
-from registry.store import RunStore
+from registry.store import RunStore, is_store_made
 from training.audit import AuditReport, audit_class
 from training.audit_record import Record, load_record, newest_run
 from training.audit_waivers import stored_waivers
@@ -84,6 +85,7 @@ def titled(asset_type: AssetType, result: CheckResult) -> CheckResult:
     return replace(result, subject=f"{asset_type}: {result.subject}")
 
 
+@observed_task("audit")
 def _audit_class(
     settings: Settings,
     reporter: Reporter,
@@ -101,7 +103,7 @@ def _audit_class(
 
 def _store(settings: Settings) -> RunStore | None:
     """The profile's runs; None before the first training, which makes the store."""
-    return RunStore(settings) if (settings.paths.mlruns / "mlflow.db").exists() else None
+    return RunStore(settings) if is_store_made(settings) else None
 
 
 def _runs_by_class(store: RunStore | None, run_id: str) -> dict[AssetType, str]:

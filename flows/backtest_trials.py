@@ -11,7 +11,7 @@ from configs.settings import Settings
 from flows.backtest_report import BacktestReport, Deflated
 from market.assets import ASSET_TYPES, AssetType
 from market.overfitting import deflated_sharpe_ratio, trial_variance
-from registry.store import RunStore
+from registry.store import RunStore, is_store_made
 from registry.trials import count_trials
 from training.deflate import SHARPE_METRIC
 from warehouse.backtests import StoredTrials
@@ -19,7 +19,7 @@ from warehouse.backtests import StoredTrials
 
 def model_trials(settings: Settings) -> dict[AssetType, int]:
     """Training runs of each class so far, with every tuning trial inside them; at least one, the champion's."""
-    if not (settings.paths.mlruns / "mlflow.db").exists():
+    if not is_store_made(settings):
         return dict.fromkeys(ASSET_TYPES, 1)
     store = RunStore(settings)
     return {name: max(1, count_trials(store, name, SHARPE_METRIC).count) for name in ASSET_TYPES}

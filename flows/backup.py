@@ -12,8 +12,10 @@ import duckdb
 
 from configs.settings import Settings
 from flows.archive import ArchiveWriter, writing
+from flows.backup_elsewhere import not_covered
 from flows.backup_files import copy_sqlite, is_sqlite, state_files
 from flows.context import exclusive
+from flows.observing import observed_task
 from flows.progress import Reporter
 from market.errors import ArchiveError
 from warehouse.clock import wall_clock
@@ -35,6 +37,7 @@ class Backup:
         state_bytes: Of what is in it.
         tables: Tables of the warehouse; 0 where the engine keeps them elsewhere.
         rows: Their rows.
+        not_covered: What is precious and lies elsewhere, each with how it is backed up there.
     """
 
     file: Path
@@ -44,14 +47,16 @@ class Backup:
     state_bytes: int
     tables: int
     rows: int
+    not_covered: tuple[str, ...]
 
 
+@observed_task("backup")
 def backup(settings: Settings, file: Path, reporter: Reporter) -> Backup:
     """Write everything precious of a profile into one archive, as of one moment.
 
     No command of the profile writes meanwhile; services may go on. In it: the embedded warehouse, Feast's registry and
     online store, MLflow's database and artifacts, Gemini's answers, hashes of API keys. Not in it: caches and reports,
-    which commands make again, secrets, which stand in the environment, and tables that lie in BigQuery.
+    which commands make again, and secrets, which stand in the environment. What lies in other systems is named.
 
     Args:
         settings: Whose state.
@@ -72,6 +77,7 @@ def backup(settings: Settings, file: Path, reporter: Reporter) -> Backup:
         "duckdb": duckdb.__version__,
         "engine": settings.warehouse.engine,
         "tables": [],
+        "not_covered": list(not_covered(settings)),
     }
     with (
         exclusive(settings),
@@ -92,6 +98,7 @@ def backup(settings: Settings, file: Path, reporter: Reporter) -> Backup:
         state_bytes=sum(one.size for one in archive.files),
         tables=len(about["tables"]),
         rows=sum(one["rows"] for one in about["tables"]),
+        not_covered=tuple(about["not_covered"]),
     )
 
 

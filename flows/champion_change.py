@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from configs.settings import Settings
 from flows.context import exclusive
 from flows.model_access import named, open_registry, open_tables
+from flows.observing import observed_task
 from market.assets import AssetType
 from market.errors import ConfigError, RegistryError, SnapshotError, WarehouseLockedError
 from registry.champion import Change, new_change
@@ -48,6 +49,7 @@ class Changed:
     seconds: float = 0.0
 
 
+@observed_task("rollback")
 def rollback(settings: Settings, asset_type: AssetType, asked: str | None, *, by: str, why: str) -> Changed:
     """Go back to an earlier champion, by default the one before; then publish its record.
 

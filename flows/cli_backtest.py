@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from flows.cli_options import AssetTypeChoice, ProfileOption, ReportChoice, profile_settings, writing_flow
+from flows.cli_options import (
+    AssetTypeChoice,
+    CatchUpOption,
+    ProfileOption,
+    ReportChoice,
+    profile_settings,
+    refuse_beside_catch_up,
+    told_days,
+    writing_flow,
+)
 
 if TYPE_CHECKING:
+    from flows.backtest import BacktestQuestion
     from flows.context import Context
     from market.signals import Confidence
 
@@ -62,6 +72,7 @@ def backtest(
         OriginChoice,
         typer.Option("--predictions", help="The champion's record, or live: what was predicted, beside the record."),
     ] = OriginChoice.WALK_FORWARD,
+    catch_up: CatchUpOption = False,
     output: Annotated[ReportChoice, typer.Option("--format", help="table or json.")] = ReportChoice.TABLE,
 ) -> None:
     """Trade the published predictions by configured strategies, with costs, and store results and trades.
@@ -69,6 +80,10 @@ def backtest(
     One row for each asset class and strategy, and one for the portfolio of all classes whose dates overlap (`all`).
     """
     settings, levels = profile_settings(profile), _levels(confidence_levels or [])
+    if catch_up:
+        live = predictions is OriginChoice.LIVE
+        given = {"--from": start, "--to": end, "--lookback-days": lookback_days, "--grid": grid}
+        refuse_beside_catch_up({**given, "--confidence-levels": levels or None, "--predictions live": live})
 
     def body(context: Context) -> None:
         from flows.backtest import BacktestQuestion
@@ -86,11 +101,19 @@ def backtest(
             grid=grid,
             origin=predictions.value,
         )
+        if catch_up:
+            _catch_up(context, question)
         finished = run_backtests(context, question)
         live = compare_live(context, question) if predictions is OriginChoice.LIVE else []
         typer.echo(shown(finished, live, output.value))
 
     writing_flow("backtest", settings, body)
+
+
+def _catch_up(context: Context, question: BacktestQuestion) -> None:
+    from flows.catch_up import catch_up_backtests
+
+    told_days(catch_up_backtests(context, question))
 
 
 def _levels(given: list[str]) -> tuple[Confidence, ...]:

@@ -58,6 +58,7 @@ def _backed_up(done: Backup) -> str:
         [
             f"{done.file}: {done.size_bytes / 2**20:,.1f} MiB, readable by you alone",
             f"{done.files} files of {done.state_bytes / 2**20:,.1f} MiB; {done.tables} tables with {done.rows:,} rows",
+            *(f"NOT in it: {one}" for one in done.not_covered),
         ]
     )
 
@@ -68,6 +69,7 @@ def _restored(done: Restore) -> str:
         f"{done.files} files equal by SHA-256; {done.tables} tables with {done.rows:,} rows equal to the backup's",
         *(f"the state of before lies in {path}" for path in done.moved_aside),
     ]
+    lines += [f"NOT restored: {one}" for one in done.not_covered]
     if done.snapshot is None:
         lines.append("no champion: there is no snapshot for the service yet")
     return "\n".join(lines)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from click import get_current_context
+
+try:  # typer brings click along under its own name, and other versions of it need click
+    from typer._click.globals import get_current_context
+except ImportError:
+    from click import get_current_context  # type: ignore[no-redef]
 
 if TYPE_CHECKING:
     from configs.settings import Settings
     from flows.context import Context
 
 T = TypeVar("T")
+
+_OBSERVED = "tradehits.observed"
 
 ProfileOption = Annotated[
     str | None,
@@ -31,6 +37,11 @@ SourceOption = Annotated[
 ]
 PathOption = Annotated[
     list[Path] | None, typer.Option("--path", help="A file or folder of the source; repeat it for several.")
+]
+
+CatchUpOption = Annotated[
+    bool,
+    typer.Option("--catch-up", help="First do the days that were missed, in order; one that fails stops the rest."),
 ]
 
 
@@ -75,13 +86,53 @@ class ReportChoice(StrEnum):
 
 
 def profile_settings(profile: str | None) -> Settings:
-    """The settings of a profile; statements of this command are billed under its name."""
+    """The settings of a profile; statements of this command are billed, and its events kept, under its name."""
     from configs.settings import load_settings
     from warehouse.engines import command
 
     context = get_current_context(silent=True)
     command.set(context.info_name or "" if context else "")
-    return load_settings(profile)
+    settings = load_settings(profile)
+    if context is not None and _OBSERVED not in context.meta:
+        from flows.observing import observed_command
+
+        context.meta[_OBSERVED] = True
+        context.with_resource(observed_command(settings, _called(context)))
+    return settings
+
+
+def _called(context: Any) -> str:
+    """The command as a person calls it, without the program: `models promote`."""
+    names: list[str] = []
+    while context is not None:
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    return " ".join(names[1:] or names)
+
+
+def refuse_beside_catch_up(given: dict[str, object]) -> None:
+    """Refuse options that name a day or another question than the daily one.
+
+    Args:
+        given: Options with their values; None and False are not given.
+
+    Raises:
+        ConfigError: One is given.
+    """
+    from market.errors import ConfigError
+
+    named = [option for option, value in given.items() if value not in (None, False)]
+    if named:
+        raise ConfigError(
+            f"--catch-up does missed days and then the newest one: it does not go with {', '.join(named)}",
+            remedy="give one or the other",
+        )
+
+
+def told_days(lines: list[str]) -> None:
+    """Say what was caught up, beside the command's own output."""
+    for line in lines:
+        typer.echo(line, err=True)
 
 
 def writing_flow(name: str, settings: Settings, body: Callable[[Context], T]) -> T:

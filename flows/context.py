@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from configs.settings import Settings
+from flows.disk import FullDiskNamed
 from flows.prefecting import Tasks
 from flows.progress import Reporter
 from market.errors import WarehouseLockedError
@@ -49,6 +50,7 @@ def exclusive(settings: Settings, *, patience_seconds: float | None = None) -> I
 
     Raises:
         WarehouseLockedError: Another flow holds it for longer than that.
+        WarehouseFileError: The disk was full for one of the files written meanwhile.
     """
     settings.paths.state.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.paths.state / "pipeline.lock")
@@ -62,6 +64,7 @@ def exclusive(settings: Settings, *, patience_seconds: float | None = None) -> I
             remedy=f"wait for it to end, or raise {setting}",
         ) from error
     try:
-        yield
+        with FullDiskNamed():
+            yield
     finally:
         lock.release()

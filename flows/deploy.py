@@ -16,6 +16,7 @@ from feature_repo.views import definitions
 from flows.context import Context, exclusive
 from flows.deploy_component import Component, Deployed
 from flows.deploy_services import deploy_api, deploy_schedules
+from flows.observing import observed_task
 from flows.progress import Reporter
 from market.errors import SchemaError, TradeHitsError
 from warehouse.clock import wall_clock
@@ -30,6 +31,7 @@ LOG_TABLE = "ml_models.deployment_log"
 DEPLOYED_BY = "ml_pipeline"
 
 
+@observed_task("deploy")
 def deploy(context: Context) -> list[Deployed]:
     """Put tables, views, feature definitions, schedules and the service in place, check each, and log each.
 
@@ -42,26 +44,34 @@ def deploy(context: Context) -> list[Deployed]:
     Raises:
         WarehouseError: Tables and views could not be created at all; nothing is logged then.
     """
-    settings, reporter = context.settings, context.reporter
-    schema = load_schema()
+    settings, reporter, tasks = context.settings, context.reporter, context.tasks
     done: list[Deployed] = []
     with exclusive(settings):
         with reporter.step("deploy: tables and views"):
-            context.warehouse.ensure_schema()
-            with context.warehouse.read() as read:
-                done += [*_tables(read, schema), *_views(read, schema)]
+            done += tasks.run("deploy-tables", _schema, context)
         with reporter.step("deploy: feature definitions"):
-            done.append(_attempt("PIPELINE", "feast", lambda: _feast(settings)))
+            done.append(tasks.run("deploy-feast", _attempt, "PIPELINE", "feast", lambda: _feast(settings)))
     with reporter.step("deploy: flows and schedules"):
-        try:
-            done += deploy_schedules(settings)
-        except TradeHitsError as error:
-            done.append(Deployed("SCHEDULER", "prefect.yaml", None, "FAILED", f"{error.message}; {error.remedy}"))
+        done += tasks.run("deploy-schedules", _schedules, settings)
     with reporter.step("deploy: service"):
-        done.append(_attempt("API", "tradehits", lambda: deploy_api(settings)))
+        done.append(tasks.run("deploy-service", _attempt, "API", "tradehits", lambda: deploy_api(settings)))
     with exclusive(settings):
-        context.warehouse.write([_log(done)])
+        tasks.run("deploy-log", context.warehouse.write, [_log(done)])
     return done
+
+
+def _schema(context: Context) -> list[Deployed]:
+    schema = load_schema()
+    context.warehouse.ensure_schema()
+    with context.warehouse.read() as read:
+        return [*_tables(read, schema), *_views(read, schema)]
+
+
+def _schedules(settings: Settings) -> list[Deployed]:
+    try:
+        return deploy_schedules(settings)
+    except TradeHitsError as error:
+        return [Deployed("SCHEDULER", "prefect.yaml", None, "FAILED", f"{error.message}; {error.remedy}")]
 
 
 def _attempt(component: Component, name: str, step: Callable[[], Deployed]) -> Deployed:
@@ -130,8 +140,8 @@ def _log(done: list[Deployed]) -> Write:
 
 
 def run_deploy(settings: Settings, reporter: Reporter) -> list[Deployed]:
-    """Open the warehouse and deploy; see `deploy`."""
-    from flows.prefecting import PlainTasks
+    """Open the warehouse and deploy, as a Prefect flow where a server is configured; see `deploy`."""
+    from flows.prefecting import run_flow
     from warehouse.engines import open_warehouse
 
-    return deploy(Context(settings, open_warehouse(settings), reporter, PlainTasks()))
+    return run_flow("deploy", lambda tasks: deploy(Context(settings, open_warehouse(settings), reporter, tasks)))

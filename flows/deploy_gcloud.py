@@ -11,10 +11,10 @@ from flows.deploy_services import scheduled
 from market.errors import ConfigError
 
 _COMMANDS = {
-    "ml-daily-inference": ("tradehits ingest", "tradehits predict"),
-    "ml-model-monitoring": ("tradehits monitor",),
-    "ml-weekly-retrain": ("tradehits train",),
-    "ml-backtest-daily": ("tradehits backtest",),
+    "ml-daily-inference": ("tradehits ingest", "tradehits predict --catch-up"),
+    "ml-model-monitoring": ("tradehits monitor --catch-up",),
+    "ml-weekly-retrain": ("tradehits ingest", "tradehits features", "tradehits train", "tradehits backtest"),
+    "ml-backtest-daily": ("tradehits backtest --catch-up",),
 }
 """What a Cloud Run job runs in place of a flow."""
 

@@ -92,7 +92,8 @@ def _predict_class(
         replayed = replay_stored(warehouse, registry, asset_type) if check_all else None
         written = _write(context, asset_type, scored, bundle, newest, published, now)
         notes = [OTHER_FEATURES] if bundle.info.feature_sql_hash != feature_query_hash() else []
-        return class_report(warehouse, found, scored, champion.model_version, written, replayed, notes)
+        late = _late(scored) if day is None else ""
+        return class_report(warehouse, found, scored, champion.model_version, written, replayed, notes, late)
 
 
 def _score(
@@ -128,6 +129,15 @@ def _score(
         scorer = Scorer(bundle, bundle.info.model_version or "", thresholds)
         return score_newest(warehouse, settings, scorer, found, bar, now, check_all=check_all)
     return score_past(warehouse, settings, registry, found, bar, now, check_all=check_all)
+
+
+def _late(scored: Scored | str) -> str:
+    """That a newer bar is due and has not come; empty when none is."""
+    if isinstance(scored, str) or not scored.bar.sessions_behind:
+        return ""
+    bar = scored.bar
+    due = f"the bar after {bar.stamp:%Y-%m-%d} was due at {bar.next_known_at:%Y-%m-%d %H:%M} UTC"
+    return f"late: {due} and has not come; ingest and predict again when it has"
 
 
 def _write(

@@ -67,6 +67,7 @@ class ClassReport:
         replayed: Stored predictions replayed; None unless asked for.
         recomputed: Symbols whose past was computed anew because bars of it were corrected later.
         note: What a reader has to know; empty when there is nothing.
+        late: That a newer bar is due and has not come (part of the note too); empty when none is.
     """
 
     asset_type: AssetType
@@ -88,6 +89,7 @@ class ClassReport:
     replayed: Replayed | None = None
     recomputed: tuple[str, ...] = ()
     note: str = ""
+    late: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def class_report(
     written: Written,
     replayed: Replayed | None,
     notes: Sequence[str],
+    late: str = "",
 ) -> ClassReport:
     """What the table holds for the bar, and what happened on the way."""
     symbols = found.symbols.height
@@ -153,5 +156,6 @@ def class_report(
         checked=scored.checked,
         replayed=replayed,
         recomputed=scored.recomputed,
-        note="; ".join(text for text in (scored.note, *notes) if text),
+        note="; ".join(text for text in (late, scored.note, *notes) if text),
+        late=late,
     )

@@ -8,7 +8,7 @@ from configs.settings import Settings
 from market.assets import AssetType
 from market.errors import ConfigError, RegistryError
 from registry.models import ModelRegistry, registered_name
-from registry.store import RunStore
+from registry.store import RunStore, is_store_made
 from registry.versions import asset_type_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def open_registry(settings: Settings) -> ModelRegistry:
 
 def open_registry_if_any(settings: Settings) -> ModelRegistry | None:
     """The profile's registry, None where nothing was trained yet: asking for models makes no store."""
-    if not (settings.paths.mlruns / "mlflow.db").exists():
+    if not is_store_made(settings):
         return None
     return ModelRegistry(RunStore(settings))
 

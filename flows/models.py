@@ -10,6 +10,7 @@ from configs.settings import Settings
 from flows.champion_change import Changed, publish_change, require_words
 from flows.context import exclusive
 from flows.model_access import named, open_registry, open_registry_if_any, open_tables
+from flows.observing import observed_task
 from market.assets import ASSET_TYPES, AssetType
 from market.errors import ConfigError, RegistryError
 from registry.versions import VersionFacts, list_versions, version_facts
@@ -70,6 +71,7 @@ def compare(settings: Settings, challenger: str, champion: str, asset_type: Asse
     return judge(open_tables(settings), registry, name, first, second)
 
 
+@observed_task("promote")
 def promote(
     settings: Settings, asset_type: AssetType, asked: str | None, *, by: str, why: str, against_the_rules: bool
 ) -> Changed:

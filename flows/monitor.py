@@ -16,7 +16,7 @@ from configs.settings import Settings
 from flows.context import Context
 from flows.monitor_class import MonitoredClass, Told, monitor_class
 from flows.monitor_report import ClassReport, MonitorReport
-from market.assets import AssetType
+from market.assets import CLEAN_TABLES, AssetType
 from market.errors import ConfigError, TradeHitsError
 from monitoring.conditions import Moment
 from monitoring.performance import refresh
@@ -24,6 +24,7 @@ from registry.models import ModelRegistry
 from registry.store import RunStore
 from warehouse.clock import newest_known_at, now_of, refresh_asset_settings
 from warehouse.features import stored_asset_types
+from warehouse.warehouse import ReadConnection
 
 if TYPE_CHECKING:
     from monitoring.advice import Advice
@@ -37,6 +38,7 @@ def monitor(
     *,
     check_drift: bool = True,
     alert_threshold: float | None = None,
+    at: Sequence[Moment] = (),
 ) -> MonitorReport:
     """Bring daily performance up to date, judge every class, keep its alerts, and tell about them.
 
@@ -50,6 +52,7 @@ def monitor(
         check_drift: False: daily performance only.
         alert_threshold: Share of the baseline below which 7-day accuracy is a WARNING, for this run; None: the setting
             `monitoring.drift_warning_ratio`.
+        at: Judge at these moments instead of a day, one a class; empty: as `day` says.
 
     Raises:
         ConfigError: `alert_threshold` is not between the critical ratio and 1.
@@ -59,7 +62,8 @@ def monitor(
     warehouse, told = context.warehouse, Told()
     refresh_asset_settings(warehouse, context.settings)
     chosen = list(asset_types) or stored_asset_types(warehouse)
-    today, asked, early = _moments(context, chosen, day)
+    today, asked, left_out = _moments(context, chosen, day)
+    asked = list(at) or asked
     with context.reporter.step("daily performance"):
         rows = context.tasks.run("performance", refresh, warehouse, settings, today)
     judged = _judge(context, settings, asked) if check_drift else []
@@ -76,7 +80,7 @@ def monitor(
         checked_drift=check_drift,
         alert_threshold=settings.monitoring.drift_warning_ratio,
         performance_rows=rows,
-        classes=(*(one.report for one in judged), *early),
+        classes=(*(one.report for one in judged), *left_out),
         index=next((one.index for one in judged if one.index), None),
         sent=delivered.sent if delivered else 0,
         undelivered=delivered.failed + delivered.waiting if delivered else 0,
@@ -87,6 +91,8 @@ def monitor(
 
 
 def _judge(context: Context, settings: Settings, moments: Sequence[Moment]) -> list[MonitoredClass]:
+    if not moments:
+        return []
     with context.reporter.step("open MLflow"):
         registry = ModelRegistry(RunStore(settings))
     found = []
@@ -142,20 +148,36 @@ def with_threshold(settings: Settings, alert_threshold: float | None) -> Setting
 def _moments(
     context: Context, asset_types: Sequence[AssetType], day: date | None
 ) -> tuple[list[Moment], list[Moment], list[ClassReport]]:
-    """Each class's today, the moments to judge, and classes for which the day asked for has not come."""
+    """Each class's today, the moments to judge, and classes for which the day is to come or lies before all bars."""
     with context.warehouse.read() as read:
         newest = newest_known_at(read)
+        first = {} if day is None else _first_known_at(read)
     nows = {name: now_of(name, context.settings, newest[name]) for name in asset_types}
     today = [Moment(name, now.date(), now) for name, now in nows.items()]
     if day is None:
         return today, today, []
-    asked = [one if one.date == day else past_moment(one.asset_type, day) for one in today if one.date >= day]
-    early = [
-        ClassReport(one.asset_type, notes=(f"{day} is not over by the clock ({one.now:%Y-%m-%d %H:%M} UTC)",))
-        for one in today
-        if one.date < day
-    ]
-    return today, asked, early
+    asked, left_out = [], []
+    for one in today:
+        moment, begins = one if one.date == day else past_moment(one.asset_type, day), first[one.asset_type]
+        if one.date < day:
+            why = f"{day} is not over by the clock ({one.now:%Y-%m-%d %H:%M} UTC)"
+        elif begins is None:
+            why = "no bar is stored: run `tradehits ingest`"
+        elif begins > moment.now:
+            why = f"no bar was known by {day}: the first one closed at {begins:%Y-%m-%d %H:%M} UTC"
+        else:
+            asked.append(moment)
+            continue
+        left_out.append(ClassReport(one.asset_type, notes=(why,)))
+    return today, asked, left_out
+
+
+def _first_known_at(read: ReadConnection) -> dict[AssetType, datetime | None]:
+    """When the oldest stored daily bar of each class closed; None without bars."""
+    found: dict[AssetType, datetime | None] = {}
+    for asset_type, table in CLEAN_TABLES.items():
+        found[asset_type] = read.query(f"SELECT MIN(bar_known_at) AS first FROM `{table}`").to_pylist()[0]["first"]
+    return found
 
 
 def past_moment(asset_type: AssetType, day: date) -> Moment:

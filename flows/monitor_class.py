@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,11 +66,13 @@ def monitor_class(warehouse: Warehouse, registry: ModelRegistry, settings: Setti
     told = Told()
     ruled = told.part("the accuracy rule", _rule, warehouse, settings, moment)
     conditions = [ruled.condition] if ruled and ruled.condition else []
+    decay: Sequence[Condition] = ()
     if ruled is not None:
         told.notes += [ruled.note] if ruled.note else []
         detected = told.part("detectors", _detect, warehouse, settings, moment, ruled.source)
         if detected is not None:
-            conditions += detected.conditions
+            decay = detected.conditions
+            conditions += decay
             told.notes += [detected.note] if detected.note else []
     drift = told.part("feature drift", _drift, warehouse, registry, settings, moment)
     if drift is not None:
@@ -79,7 +81,8 @@ def monitor_class(warehouse: Warehouse, registry: ModelRegistry, settings: Setti
     changes = told.part("alerts", _apply, warehouse, settings, moment, conditions)
     advice = told.part("advice", _advise, warehouse, settings, moment)
     source = ruled.source if ruled else None
-    pages = told.part("the report", _report, warehouse, registry, settings, moment, drift, source, is_vital=False)
+    shown = (drift, source, decay)
+    pages = told.part("the report", _report, warehouse, registry, settings, moment, *shown, is_vital=False)
     if pages is not None:
         told.notes += [pages.note] if pages.note else []
     if changes is not None:
@@ -163,7 +166,8 @@ def _report(
     moment: Moment,
     drift: DriftFound | None,
     source: Source | None,
+    decay: Sequence[Condition],
 ) -> ReportFiles:
     from monitoring.reports import write
 
-    return write(warehouse, registry, settings, moment, drift, source)
+    return write(warehouse, registry, settings, moment, drift, source, decay)

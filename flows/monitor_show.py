@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date, datetime
@@ -24,8 +25,8 @@ _LEFT = ("class", "date", "read from")
 
 
 def as_json(report: MonitorReport) -> str:
-    """The whole report; times as ISO text."""
-    values = asdict(report) | {"succeeded": report.succeeded}
+    """The whole report; times as ISO text, figures that are not finite as null, as in the tables."""
+    values = _finite(asdict(report)) | {"succeeded": report.succeeded}
     return json.dumps(values, indent=2, default=_plain, allow_nan=False, ensure_ascii=False)
 
 
@@ -87,6 +88,14 @@ def _said(one: ClassReport) -> Iterator[str]:
         yield f"{one.asset_type}: report: {one.page}"
     for text in one.failed:
         yield f"FAILED {one.asset_type}: {text}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> Any:

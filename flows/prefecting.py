@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 from configs.settings import prefect_may_be_configured
+from flows.observing import observed, tell
 from market.errors import QuotaExceededError, WarehouseLockedError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ POLICIES: Final[dict[str, Policy]] = {
     "predict": Policy(2 * _HOUR, _WAITS),
     "performance": Policy(2 * _HOUR, _WAITS),
     "judge": Policy(2 * _HOUR, _WAITS),
+    "deploy": Policy(_HOUR, _WAITS),
     # every attempt is a training run or a trial of its own, which deflates the figures of all others: never by itself
     "train": Policy(24 * _HOUR),
     "backtest": Policy(8 * _HOUR),
@@ -93,7 +95,10 @@ class PlainTasks:
 
     def run(self, name: str, step: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call the step."""
-        return step(*args, **kwargs)
+        with observed("task", name) as scope:
+            result = step(*args, **kwargs)
+            tell(scope, result)
+            return result
 
 
 class PrefectTasks:
@@ -115,7 +120,10 @@ class PrefectTasks:
             retry_delay_seconds=list(policy.retry_waits_seconds),
             retry_condition_fn=_another_attempt,
         )(lambda: step(*args, **kwargs))
-        return cast(T, wrapped())
+        with observed("task", name) as scope:
+            result = cast(T, wrapped())
+            tell(scope, result)
+            return result
 
 
 def _another_attempt(task: Any, run: TaskRun, state: State[Any]) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from flows.observing import observed_steps
+
 log = logging.getLogger("tradehits")
 
 Advance = Callable[[int, int], None]
@@ -42,6 +44,7 @@ class LogReporter:
         self._every_seconds = every_seconds
         self._clock = clock
 
+    @observed_steps
     @contextmanager
     def step(self, name: str) -> Iterator[Advance]:
         """Log begin, progress and end of a step."""
@@ -62,6 +65,7 @@ class LogReporter:
 class RichReporter:
     """A progress bar per step on standard error, so that standard output stays clean."""
 
+    @observed_steps
     @contextmanager
     def step(self, name: str) -> Iterator[Advance]:
         """Show one bar while the step runs and keep its last state."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flows.observing import observed_task
 from market.errors import RegistryError
 from registry.models import ModelRegistry
 from registry.store import RunStore
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from warehouse.warehouse import Warehouse
 
 
+@observed_task("publish snapshot")
 def publish_snapshot(
     settings: Settings, *, warehouse: Warehouse | None = None, registry: ModelRegistry | None = None
 ) -> Path:

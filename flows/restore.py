@@ -18,6 +18,7 @@ from flows.archive import unpack
 from flows.backup import MLRUNS, STATE
 from flows.backup_files import is_sqlite, state_files
 from flows.context import exclusive
+from flows.observing import observed_task
 from flows.progress import Reporter
 from flows.publish_snapshot import publish_snapshot
 from market.errors import ArchiveError, NoChampionError
@@ -36,6 +37,7 @@ class Restore:
         rows: Their rows.
         moved_aside: Where the state of before is; empty when there was none.
         snapshot: The service's new snapshot; None without a champion.
+        not_covered: What the backup did not hold, because it lay elsewhere.
     """
 
     file: Path
@@ -46,8 +48,10 @@ class Restore:
     rows: int
     moved_aside: tuple[Path, ...]
     snapshot: Path | None
+    not_covered: tuple[str, ...]
 
 
+@observed_task("restore")
 def restore(settings: Settings, file: Path, reporter: Reporter, *, replace: bool = False) -> Restore:
     """Unpack a backup beside the state, prove it, and put it in the state's place.
 
@@ -95,6 +99,7 @@ def restore(settings: Settings, file: Path, reporter: Reporter, *, replace: bool
         rows=sum(one.rows for one in contents),
         moved_aside=aside,
         snapshot=snapshot,
+        not_covered=tuple(manifest.get("not_covered", ())),  # archives of before say nothing
     )
 
 

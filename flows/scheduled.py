@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
+from flows.catch_up import catch_up_backtests, catch_up_monitoring, catch_up_predictions
 from flows.context import Context
-from flows.ingest import ingest
+from flows.scheduled_ingest import CONFIGURED, Given, ingest_configured
 from flows.scheduled_outcome import Outcome
 from flows.scheduled_rows import (
     decisions,
     inferred,
-    ingested,
     links,
     monitored,
     report_url,
@@ -22,7 +21,7 @@ from flows.scheduled_rows import (
     trained,
 )
 from market.assets import ASSET_TYPES, AssetType
-from market.errors import ConfigError, SourceError, TradeHitsError
+from market.errors import ConfigError, TradeHitsError
 from market.signals import Confidence
 from warehouse.features import stored_asset_types
 
@@ -30,17 +29,6 @@ if TYPE_CHECKING:
     from flows.inference_report import PredictReport
 
 TOLD_ROWS: Final = 50
-MOST_MISSED_DAYS: Final = 31
-"""Older bars are left: `tradehits predict --date` scores them."""
-
-_MISSED = """
-SELECT DISTINCT DATE(f.datetime) AS day
-FROM `ml_models.walk_forward_features_v2` AS f
-WHERE f.asset_type = @asset_type
-  AND f.datetime > (SELECT MAX(datetime) FROM `ml_models.realtime_predictions` WHERE asset_type = @asset_type)
-  AND f.datetime < (SELECT MAX(datetime) FROM `ml_models.walk_forward_features_v2` WHERE asset_type = @asset_type)
-ORDER BY day
-"""
 
 _STRONG = """
 SELECT symbol, signal, ensemble_confidence, ensemble_up_probability AS p
@@ -51,43 +39,24 @@ ORDER BY signal_strength DESC, symbol
 """
 
 
-def ingest_configured(context: Context, asset_types: Sequence[AssetType] = ()) -> Outcome:
-    """Read the profile's configured sources, each class by itself: one vendor's bad day is not everybody's."""
-    reports, problems, tried = [], [], 0
-    for name in asset_types or ASSET_TYPES:
-        if context.settings.sources.of(name) is None:
-            continue
-        tried += 1
-        try:
-            reports += ingest(context, asset_type=name)
-        except SourceError as error:
-            problems.append(f"{name}: no new bars: {error.message}")
-    if not tried:
-        problems.append(f"profile '{context.settings.profile}' names no source: the stored bars are used")
-    new = sum(one.new + one.changed for one in reports)
-    return Outcome(
-        headline=f"{new:,} new or changed bars from {tried - len(problems) if tried else 0} of {tried} sources",
-        table=[ingested(one) for one in reports],
-        problems=tuple(problems),
-        failures=("no source could be read",) if tried and len(problems) == tried else (),
-        links=links(context),
-    )
-
-
-def infer(context: Context, asset_types: Sequence[AssetType], confidence_threshold: float) -> Outcome:
+def infer(
+    context: Context,
+    asset_types: Sequence[AssetType],
+    confidence_threshold: float,
+    *,
+    catch_up: bool = True,
+    given: Given = CONFIGURED,
+) -> Outcome:
     """Ingest, score what was missed in order and then the newest bars, fill outcomes, publish the snapshot."""
     from flows.features import features
     from flows.inference import predict
 
-    read = ingest_configured(context, asset_types)
+    read = ingest_configured(context, asset_types, given)
     chosen, absent = _with_bars(context, asset_types)
     features(context, only_new=True)
-    missed = [(name, day) for name in chosen for day in missed_days(context, name)]
-    for name, day in sorted(missed, key=lambda one: one[1]):
-        predict(context, [name], day, features_are_new=True)
+    caught = catch_up_predictions(context, chosen) if catch_up else []
     report = predict(context, chosen, features_are_new=True)
     predicted = sum(one.predicted for one in report.classes)
-    caught = [f"{name}: {day} was missed, and scored now as it was known then" for name, day in missed]
     return Outcome(
         headline=signals(report),
         table=[inferred(one) for one in report.classes],
@@ -96,13 +65,6 @@ def infer(context: Context, asset_types: Sequence[AssetType], confidence_thresho
         failures=() if predicted else ("no symbol of any class could be scored",),
         links=links(context),
     )
-
-
-def missed_days(context: Context, asset_type: AssetType) -> list[date]:
-    """Days of stored bars between the newest prediction and the newest bar, oldest first; none before the first one."""
-    with context.warehouse.read() as read:
-        found = read.query(_MISSED, {"asset_type": asset_type}).to_pylist()
-    return [row["day"] for row in found[-MOST_MISSED_DAYS:]]
 
 
 def unwell(report: PredictReport, stale_share: float) -> list[str]:
@@ -117,16 +79,22 @@ def unwell(report: PredictReport, stale_share: float) -> list[str]:
         missing = [symbol for symbol in one.unscored if symbol.reason != "delisted"]
         if one.bar is None:
             said.append(f"{one.asset_type}: {one.note}")
-        elif one.symbols and len(missing) / one.symbols >= stale_share:
+            continue
+        if one.late:
+            said.append(f"{one.asset_type}: {one.late}")
+        if one.symbols and len(missing) / one.symbols >= stale_share:
             named = ", ".join(symbol.symbol for symbol in missing[:5]) + (", ..." if len(missing) > 5 else "")
             said.append(f"{one.asset_type}: {len(missing):,} of {one.symbols:,} symbols have no prediction ({named})")
     return said
 
 
-def monitor_models(context: Context, check_drift: bool, alert_threshold: float) -> Outcome:
+def monitor_models(context: Context, check_drift: bool, alert_threshold: float, *, catch_up: bool = True) -> Outcome:
     """Bring daily performance up to date, judge every class, keep alerts, write and deliver reports."""
     from flows.monitor import monitor
 
+    caught: list[str] = []
+    if catch_up and check_drift:
+        caught = catch_up_monitoring(context, stored_asset_types(context.warehouse), alert_threshold=alert_threshold)
     report = monitor(context, check_drift=check_drift, alert_threshold=alert_threshold)
     raised = [one for found in report.classes for one in found.conditions if one.severity is not None]
     notes = [f"{one.asset_type}: {note}" for one in report.classes for note in one.notes]
@@ -135,7 +103,7 @@ def monitor_models(context: Context, check_drift: bool, alert_threshold: float) 
     return Outcome(
         headline=f"{report.performance_rows:,} rows of daily performance, {len(raised):,} conditions raised",
         table=[monitored(one) for one in report.classes],
-        lines=(*(f"{one.severity} {one.alert_type} {one.message}" for one in raised), *notes, *report.notes),
+        lines=(*caught, *(f"{one.severity} {one.alert_type} {one.message}" for one in raised), *notes, *report.notes),
         problems=(f"{report.undelivered:,} messages could not be delivered yet",) if report.undelivered else (),
         failures=(*report.failed, *failed),
         links={**pages, **links(context)},
@@ -170,19 +138,22 @@ def retrain(context: Context, models: Sequence[AssetType], validation_window_day
     )
 
 
-def backtest_recent(context: Context, lookback_days: int, confidence_levels: Sequence[Confidence]) -> Outcome:
+def backtest_recent(
+    context: Context, lookback_days: int, confidence_levels: Sequence[Confidence], *, catch_up: bool = True
+) -> Outcome:
     """Backtest every strategy on VALIDATE to the newest bar, and tell apart what the last days added."""
     from flows.backtest import BacktestQuestion, backtest
     from flows.scheduled_backtest import recent_trades, with_levels
 
     settings, added = with_levels(context.settings, tuple(confidence_levels))
     changed = Context(settings, context.warehouse, context.reporter, context.tasks)
+    caught = catch_up_backtests(changed, BacktestQuestion()) if catch_up else []
     finished = backtest(changed, BacktestQuestion())
     told = [recent_trades(one, lookback_days, added) for one in finished if one.report.strategy_name == added]
     return Outcome(
         headline=f"{len(finished):,} backtests stored; trades of the last {lookback_days} days by {added} told apart",
         table=[tested(one) for one in finished],
-        lines=tuple(told),
+        lines=(*caught, *told),
         links=links(context),
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from market.errors import TradeHitsError
+
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
@@ -36,6 +38,11 @@ class Outcome:
     links: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        """Of the state in which it ends."""
+        return "Failed" if self.failures else PARTIAL if self.problems else "Completed"
+
+    @property
     def markdown(self) -> str:
         """The whole outcome as a page."""
         parts = [f"**{_plain(self.headline)}**"]
@@ -47,6 +54,11 @@ class Outcome:
         if self.links:
             parts.append(" · ".join(f"[{name}]({url})" for name, url in self.links.items()))
         return "\n\n".join(parts) + "\n"
+
+
+def failed(error: TradeHitsError) -> Outcome:
+    """A run that ended with an error: what is wrong, and what to do."""
+    return Outcome(type(error).__name__, lines=(error.remedy,) if error.remedy else (), failures=(error.message,))
 
 
 def publish(name: str, outcome: Outcome) -> None:

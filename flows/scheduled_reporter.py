@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from flows.observing import observed_steps
 from flows.progress import Advance, remaining
 
 
@@ -31,6 +32,7 @@ class PrefectReporter:
         self._every_seconds = every_seconds
         self._clock = clock
 
+    @observed_steps
     @contextmanager
     def step(self, name: str) -> Iterator[Advance]:
         """Announce a step, show how far it is, and say how long it took."""

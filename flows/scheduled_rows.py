@@ -32,7 +32,7 @@ def links(context: Context) -> dict[str, str]:
     """The pages that `tradehits up` shows."""
     up, serving = context.settings.up, context.settings.serving
     return {
-        "MLflow": f"{up.mlflow_url}/#/experiments",
+        "MLflow": f"{context.settings.mlflow_page}/#/experiments",
         "reports": up.reports_url,
         "API": f"http://{serving.host}:{serving.port}",
     }
@@ -147,7 +147,7 @@ def tested(one: Backtested) -> dict[str, Cell]:
 
 def run_url(context: Context, one: TrainReport) -> str:
     """A training run's page in MLflow."""
-    return f"{context.settings.up.mlflow_url}/#/runs/{one.run_id}"
+    return f"{context.settings.mlflow_page}/#/runs/{one.run_id}"
 
 
 def report_url(context: Context, page: Path) -> str:

@@ -149,6 +149,7 @@ def _own_settings(settings: Settings) -> Settings:
     return settings.model_copy(
         update={
             "paths": paths,
+            "mlflow": settings.mlflow.model_copy(update={"tracking_uri": None, "artifact_root": None}),
             "warehouse": settings.warehouse.model_copy(update={"engine": "duckdb"}),
             "gemini": settings.gemini.model_copy(update={"enabled": False}),
             "alerts": settings.alerts.model_copy(update={"channels": {}, "retrain": "propose"}),

@@ -79,7 +79,9 @@ def open_next(settings: Settings) -> dict[str, str]:
     """What to look at next, as lines to paste."""
     profile = "" if settings.profile == "sample" else f" --profile {settings.profile}"
     return {
-        "mlflow": f"{_command('mlflow')} ui --backend-store-uri {settings.paths.mlflow_uri} --workers 1",
+        "mlflow": settings.mlflow_page
+        if settings.mlflow.kind == "server"
+        else f"{_command('mlflow')} ui --backend-store-uri {settings.mlflow_shown} --workers 1",
         "sql": f'{_command("tradehits")} sql{profile} "SELECT * FROM ml_models.v_pipeline_status"',
         "summary": str(settings.paths.summary_file),
     }

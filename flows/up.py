@@ -95,7 +95,7 @@ async def _begun(supervisor: Supervisor, tell: Tell) -> bool:
 async def _start(supervisor: Supervisor, tell: Tell) -> None:
     await supervisor.open()
     tell("starting Prefect, MLflow, the service and the reports ...")
-    await supervisor.start(("prefect", "mlflow", "service", "reports"))
+    await supervisor.start([name for name in ("prefect", "mlflow", "service", "reports") if supervisor.has(name)])
     tell("registering schedules ...")
     await supervisor.run_once("deployments")
     await supervisor.start(("worker",))

@@ -49,13 +49,13 @@ async def check_pages(settings: Settings) -> list[PageCheck]:
 
 async def _mlflow(settings: Settings) -> list[PageCheck]:
     """The page, and the experiments of this profile's own store with their runs."""
-    base = settings.up.mlflow_url
+    base = settings.mlflow_page
     url = f"{base}/api/2.0/mlflow/experiments/search"
     answer = await ask(url, {"max_results": 100})
     experiments = {one["name"]: one for one in (answer.json() or {}).get("experiments", [])}
     ours = sorted(name for name in experiments if name != "Default")
     roots = {str(one.get("artifact_location", "")) for name, one in experiments.items() if name in ours}
-    is_ours = any(root.startswith(settings.paths.mlflow_artifacts) for root in roots)
+    is_ours = any(root.startswith(settings.mlflow_artifacts) for root in roots)
     runs = await _runs(base, [experiments[name]["experiment_id"] for name in ours])
     return [
         await _page("mlflow", base, "the UI's page", _MOUNT),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from configs.mlflow_store import prefect_database
 from configs.settings import ENV_PREFIX, Settings
 
 HOME_MARK: Final = "TRADEHITS_UP_HOME"
@@ -21,6 +22,7 @@ Name = Literal["mlflow", "prefect", "service", "reports", "deployments", "worker
 _PREFECT_ALWAYS: Final = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",  # the newer pages ask a counting service, whatever the settings say
     "PREFECT_CLI_PROMPT": "false",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "tradehits",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -56,10 +58,10 @@ class Program:
 
 
 def programs(settings: Settings) -> tuple[Program, ...]:
-    """Every process, in the order in which they are started."""
+    """Every process, in the order in which they are started; an MLflow server that is elsewhere is none of them."""
     return (
         _prefect(settings),
-        _mlflow(settings),
+        *(() if settings.mlflow.kind == "server" else (_mlflow(settings),)),
         _service(settings),
         _reports(settings),
         deployments_program(settings),
@@ -111,11 +113,12 @@ def _environment(settings: Settings, name: Name, **more: str) -> dict[str, str]:
 
 
 def _prefect(settings: Settings) -> Program:
+    """The server alone learns of its database: whoever else asks, asks the server."""
     up = settings.up
     return Program(
         name="prefect",
         arguments=("-m", "prefect", "server", "start", "--host", up.host, "--port", str(up.prefect_port)),
-        environment=_environment(settings, "prefect", **prefect_environment(settings)),
+        environment=_environment(settings, "prefect", **prefect_environment(settings), **prefect_database()),
         url=up.prefect_url,
         health=f"{up.prefect_url}/api/health",
         setting="up.prefect_port",
@@ -125,21 +128,20 @@ def _prefect(settings: Settings) -> Program:
 
 
 def _mlflow(settings: Settings) -> Program:
-    """MLflow's own job runner is left out: it would be one more server, for features that nothing here uses."""
+    """MLflow's own job runner is left out: it would be one more server, for features that nothing here uses.
+
+    The address of the store carries no password, because every user of a machine sees arguments.
+    """
     up = settings.up
-    store = (
-        "--backend-store-uri",
-        settings.paths.mlflow_uri,
-        "--default-artifact-root",
-        settings.paths.mlflow_artifacts,
-    )
+    store = ("--backend-store-uri", settings.mlflow_shown, "--default-artifact-root", settings.mlflow_artifacts)
+    given = settings.mlflow.own_environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     return Program(
         name="mlflow",
         arguments=(
             *("-m", "mlflow", "server", *store, "--no-serve-artifacts"),
             *("--host", up.host, "--port", str(up.mlflow_port), "--workers", "1"),
         ),
-        environment=_environment(settings, "mlflow", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
+        environment=_environment(settings, "mlflow", **given),
         url=f"{up.mlflow_url}/#/experiments",
         health=f"{up.mlflow_url}/health",
         setting="up.mlflow_port",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import html
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,16 +66,24 @@ def _listed(folder: Path) -> str:
     )
 
 
-def serve(settings: Settings) -> None:
-    """Answer until a signal comes."""
+def serve(settings: Settings, bind: str | None = None) -> None:
+    """Answer until a signal comes.
+
+    Args:
+        settings: Port and folder.
+        bind: Address in place of `up.host`: in a container, whose port is published on loopback alone, 0.0.0.0. The
+            names that are accepted as Host stay those of this machine.
+    """
     import uvicorn
 
     up, folder = settings.up, settings.paths.reports
     app = make_app(folder, up.host)
-    uvicorn.run(app, host=up.host, port=up.reports_port, log_level="info", server_header=False)
+    uvicorn.run(app, host=bind or up.host, port=up.reports_port, log_level="info", server_header=False)
 
 
 if __name__ == "__main__":
     from configs.settings import load_settings
 
-    serve(load_settings())
+    parser = argparse.ArgumentParser(description="The report index, read-only.")
+    parser.add_argument("--bind", help="address to listen on; default: up.host")
+    serve(load_settings(), parser.parse_args().bind)

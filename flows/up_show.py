@@ -24,6 +24,8 @@ def show_links(settings: Settings, programs: Sequence[Program]) -> None:
     for one in programs:
         if not one.once:
             table.add_row(one.name, one.url, one.says, str(log_of(settings, one)))
+    if settings.mlflow.kind == "server":
+        table.add_row("mlflow", settings.mlflow_page, "training runs, models, backtests", "a server of its own")
     console = _console()
     console.print(table)
     console.print("Ctrl-C stops everything.", style="dim")

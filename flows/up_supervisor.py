@@ -122,6 +122,10 @@ class Supervisor:
         if left:
             log.info("ended at the stop: %s", ", ".join(left))
 
+    def has(self, name: Name) -> bool:
+        """Whether it is one of the programs."""
+        return name in self._programs
+
     def pid_of(self, name: Name) -> int | None:
         """Process id of a running program."""
         return next(iter(self._pids(name)), None)

@@ -40,6 +40,7 @@ Every error says what is wrong and what to do about it::
     ├── ReportError                a monitoring report that cannot be made or written
     ├── ApiKeyError                an API key that cannot be made, found or read
     ├── ArchiveError               a backup that cannot be written, read or restored
+    ├── CatchUpError               a missed day could not be done; the days after it wait
     └── ServiceError               a service or page did not start, or its port is taken
 """
 
@@ -260,6 +261,10 @@ class ArchiveError(TradeHitsError):
 
 class ApiKeyError(TradeHitsError):
     """An API key, or the file that keeps their hashes, cannot be made, found or read."""
+
+
+class CatchUpError(TradeHitsError):
+    """A missed day could not be done; the days after it wait for it."""
 
 
 class ServiceError(TradeHitsError):

@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 from market.errors import MetricError
 
@@ -139,7 +139,7 @@ class _State:
         self._evidence = np.maximum(self._evidence, 0) + won
         self._left = np.minimum(self._left + won[:, _RECOVERY], self._limit)
         recovered = self._raised & (self._left <= 0)
-        evidence: Floats = logsumexp(self._evidence, axis=1) - np.log(len(SHIFTS))
+        evidence: Floats = np.logaddexp.reduce(self._evidence, axis=1) - np.log(len(SHIFTS))
         begins = ~self._raised & (evidence >= self._limit)
         strongest = self._evidence.argmax(axis=1)
         self._changed[begins] = self._began[np.arange(len(strongest)), strongest][begins]

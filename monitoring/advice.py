@@ -25,6 +25,7 @@ from warehouse.warehouse import ReadConnection, Warehouse, Write
 
 ADVICE_TABLE = "tradehits.retrain_advice"
 _FAULT = "FEATURE_DRIFT"
+_ANEW = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -54,26 +55,28 @@ def advise(warehouse: Warehouse, settings: Settings, moment: Moment) -> Advice |
     """Decide at a moment whether its class should be retrained, and record the advice.
 
     Returns:
-        The advice given now; None when there is none to give: `alerts.retrain` is off, no CRITICAL alert is open that
-        nobody has acknowledged and that new training could help, the last advice is younger than the cool-down, or the
-        moment is not the newest judged day.
+        The advice given now, or again when the training that it triggered was cut off; None when there is none to give:
+        `alerts.retrain` is off, no CRITICAL alert is open that nobody has acknowledged and that new training could
+        help, the last advice is younger than the cool-down, or the moment is not the newest judged day.
     """
     if settings.alerts.retrain == "off":
         return None
     with warehouse.read() as read:
         if newest_judged(read, moment.asset_type) not in (None, moment.date):
             return None
-        number, last = _last(read, moment.asset_type)
+        number, last = _last(read, moment)
         condition = "NOT alert.is_resolved AND alert.asset_type = @asset_type"
         found = read_histories(read, condition, {"asset_type": moment.asset_type})
         champion = published_champions(read).get(moment.asset_type)
     critical = [h for h in found if level(h.alert.severity) > 1]
     causes = [h for h in critical if h.alert.alert_type != _FAULT and h.acknowledged is None]
-    cooldown = timedelta(days=settings.alerts.retrain_cooldown_days)
-    if not causes or (last is not None and moment.date - last.advised_date < cooldown):
+    if not causes:
         return None
     faults = [h.alert.metric_name for h in critical if h.alert.alert_type == _FAULT]
     action, reason = _decided(settings.alerts.retrain, [h.alert.metric_name for h in causes], faults)
+    cooldown = timedelta(days=settings.alerts.retrain_cooldown_days)
+    if last is not None and moment.date - last.advised_date < cooldown:
+        return last if action == "trigger" and _was_cut_off(last, moment) else None
     advice = Advice(
         advice_id=f"{moment.asset_type}:{number + 1:05d}",
         asset_type=moment.asset_type,
@@ -118,17 +121,27 @@ def _decided(mode: str, causes: list[str], faults: list[str]) -> tuple[Literal["
     return ("trigger", reason) if mode == "trigger" else ("propose", reason)
 
 
-def _last(read: ReadConnection, asset_type: AssetType) -> tuple[int, Advice | None]:
+def _last(read: ReadConnection, moment: Moment) -> tuple[int, Advice | None]:
+    """How much advice a class ever got, and the newest that is not of a later day: a clock may have been set back."""
     names = ", ".join(Advice.__dataclass_fields__)
     rows = read.query(
         f"SELECT {names}, COUNT(*) OVER () AS given FROM `{ADVICE_TABLE}` WHERE asset_type = @asset_type "
-        "ORDER BY advice_id DESC LIMIT 1",
-        {"asset_type": asset_type},
+        "ORDER BY advised_date > @day, advice_id DESC LIMIT 1",
+        {"asset_type": moment.asset_type, "day": moment.date},
     ).to_pylist()
     if not rows:
         return 0, None
-    given = rows[0].pop("given")
-    return given, Advice(**rows[0])
+    given, last = rows[0].pop("given"), Advice(**rows[0])
+    return given, last if last.advised_date <= moment.date else None
+
+
+def _was_cut_off(last: Advice, moment: Moment) -> bool:
+    """Whether a training that was to start has no end: its process was killed before, or the training broke.
+
+    It is started anew on its day and the next one, not for ever: a training that kills its process would come daily.
+    """
+    is_young = moment.date - last.advised_date <= _ANEW
+    return last.action == "trigger" and last.outcome is None and is_young
 
 
 def _write(advice: Advice, *, is_new: bool) -> Write:

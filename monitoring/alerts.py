@@ -125,13 +125,15 @@ def newest_judged_days(read: ReadConnection) -> dict[AssetType, date]:
 
 
 def find(read: ReadConnection, alert_id: str) -> History:
-    """The one alert whose id begins so.
+    """The one alert whose id is this one, or else begins so; ids of older systems may be the beginning of others.
 
     Raises:
         AlertError: There is none, or several.
     """
     wanted = alert_id.strip().lower()
-    found = read_histories(read, "STARTS_WITH(alert.alert_id, @wanted)", {"wanted": wanted}) if wanted else []
+    condition = "STARTS_WITH(LOWER(alert.alert_id), @wanted)"
+    found = read_histories(read, condition, {"wanted": wanted}) if wanted else []
+    found = [one for one in found if one.alert.alert_id.lower() == wanted] or found
     if len(found) != 1:
         raise AlertError(
             f"{len(found) or 'no'} alerts begin with '{alert_id}'",

@@ -20,6 +20,8 @@ from market.performance_estimation import (
 from monitoring.conditions import Condition, Moment, Severity
 from monitoring.detectors_read import Record, confidences, hits
 
+ESTIMATE: Final = "estimated_accuracy"
+
 REMEDY: Final = (
     "the model has become unsure of what it sees: look for features that moved (`tradehits monitor --asset-type "
     "{asset_type}`) and for gaps in their source before the outcomes are known"
@@ -43,7 +45,7 @@ def estimated_accuracy(record: Record, rule: DetectorSettings, moment: Moment) -
     return Condition(
         asset_type=moment.asset_type,
         alert_type="ACCURACY_DRIFT",
-        metric_name="estimated_accuracy",
+        metric_name=ESTIMATE,
         severity=severity,
         current_value=None if estimate is None else 100 * estimate.expected,
         threshold_value=100 * _limit(errors, rule.estimate.edge_loss),

@@ -6,20 +6,23 @@ its own conclusions; every difference between the two is said in words.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.settings import Settings
-from monitoring.conditions import Moment
+from market.errors import ReportError
+from monitoring.conditions import Condition, Moment
 from monitoring.performance import Source
-from monitoring.reports_ask import Answers, Gathered, ask, gather
+from monitoring.reports_ask import EVIDENTLYS_ERRORS, Answers, Gathered, ask, gather, indigestible
 from monitoring.reports_index import Card, forget_old, write_card, write_index, write_whole
 from monitoring.reports_names import CLASS_TITLES, title_of
 from monitoring.reports_page import Head, with_head
 from monitoring.reports_store import EvidentlyRow, ReportLog, store_rows
 from monitoring.reports_words import DRIFT, NO_DRIFT, Verdict, told_verdict
 from registry.bundle import BundleInfo
+from registry.mlflow_api import MlflowException
 from warehouse.clock import wall_clock
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ def write(
     moment: Moment,
     drift: DriftFound | None,
     source: Source | None,
+    decay: Sequence[Condition] = (),
 ) -> ReportFiles:
     """Make a class's report of a day, and bring the index up to date.
 
@@ -79,19 +83,20 @@ def write(
         moment: The class, its day, and what was known.
         drift: What was measured in this run; None: the tables' rows of the day are read alone.
         source: Whose predictions performance is read from; None: it could not be judged.
+        decay: What the detectors of decay said in this run.
 
     Raises:
-        ReportError: Evidently cannot digest the data, or its page is not built as it was.
+        ReportError: Evidently cannot digest the data, its page is not built as it was, or MLflow does not take it.
     """
     if not settings.reports.enabled:
         return ReportFiles(None, None)
     gathered = gather(warehouse, registry, settings, moment, source)
-    verdict = told_verdict(gathered.drift, drift, gathered.accuracy)
+    verdict = told_verdict(gathered.drift, drift, gathered.accuracy, decay)
     answers = ask(gathered, settings, moment, drift)
     page = _write_page(settings, moment, gathered, answers, verdict)
     store_rows(warehouse, moment, answers.rows, wall_clock())
     write_card(settings.paths.reports, _card(moment, gathered.info, source, answers, verdict, page))
-    forget_old(settings.paths.reports, moment.date, settings.reports.keep_days)
+    forget_old(settings.paths.reports, moment.asset_type, moment.date, settings.reports.keep_days)
     index = write_index(settings.paths.reports, settings.profile)
     run_id = None
     if page is not None and gathered.info is not None and settings.reports.mlflow:
@@ -149,7 +154,11 @@ def _html(gathered: Gathered, info: BundleInfo, answers: Answers, verdict: Verdi
         notes=answers.notes,
         features=_feature_table(answers.rows),
     )
-    return with_head(draw_page(answers.parts), head)
+    try:
+        page = draw_page(answers.parts)
+    except EVIDENTLYS_ERRORS as error:
+        raise indigestible(moment, error) from error
+    return with_head(page, head)
 
 
 def _samples(gathered: Gathered) -> list[str]:
@@ -198,6 +207,12 @@ def _log(
         "verdict": verdict.headline,
         "verdict_level": verdict.level,
     }
-    run_id = log.log(registry, moment, page, answers.rows, tags)
-    log.forget(moment.date, settings.reports.keep_days)
+    try:
+        run_id = log.log(registry, moment, page, answers.rows, tags)
+        log.forget(moment.asset_type, moment.date, settings.reports.keep_days)
+    except MlflowException as error:
+        raise ReportError(
+            f"MLflow did not take the report on {moment.asset_type} of {moment.date}: {error.error_code}",
+            remedy=f"the page is there: {page}; the next report of the day is tried again",
+        ) from error
     return run_id

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from registry.models import ModelRegistry
     from warehouse.warehouse import Warehouse
 
-_EVIDENTLYS_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+EVIDENTLYS_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """Evidently has no errors of its own: data that it did not expect ends in any of these."""
 
 
@@ -110,16 +110,21 @@ def ask(gathered: Gathered, settings: Settings, moment: Moment, found: DriftFoun
             asked.append(_ask_about_drift(drift, settings, moment, info, found))
         if performance is not None and not reasons["performance"]:
             asked.append(_ask_about_performance(performance, settings, moment, info, gathered.accuracy))
-    except _EVIDENTLYS_ERRORS as error:
-        raise ReportError(
-            f"Evidently cannot report on {moment.asset_type} of {moment.date}: {type(error).__name__}: {error}",
-            remedy="the verdicts in the tables stand; set reports.enabled to false to go on without pages",
-        ) from error
+    except EVIDENTLYS_ERRORS as error:
+        raise indigestible(moment, error) from error
     return Answers(
         parts=tuple(part for one in asked for part in one.parts),
         rows=tuple(row for one in asked for row in one.rows),
         differences=tuple(line for one in asked for line in one.differences),
         notes=tuple(line for one in asked for line in one.notes),
+    )
+
+
+def indigestible(moment: Moment, error: Exception) -> ReportError:
+    """What to say when Evidently cannot digest a class's data."""
+    return ReportError(
+        f"Evidently cannot report on {moment.asset_type} of {moment.date}: {type(error).__name__}: {error}",
+        remedy="the verdicts in the tables stand; set reports.enabled to false to go on without pages",
     )
 
 

@@ -6,10 +6,10 @@ folder leaves it wrong until the next report at most. Every file is written whol
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -100,11 +100,14 @@ def write_index(reports: Path, profile: str) -> Path:
     return path
 
 
-def forget_old(reports: Path, newest: date, keep_days: int | None) -> list[date]:
-    """Delete the folders of days further back than `keep_days` before the newest one.
+def forget_old(reports: Path, asset_type: AssetType, newest: date, keep_days: int | None) -> list[date]:
+    """Delete a class's pages and cards of days further back than `keep_days` before its newest one.
+
+    Each class counts by its own days: one that replays the past lives years before one that follows the wall clock.
 
     Args:
         reports: The folder of reports.
+        asset_type: The class.
         newest: A day that is kept in any case.
         keep_days: None keeps everything.
 
@@ -113,11 +116,14 @@ def forget_old(reports: Path, newest: date, keep_days: int | None) -> list[date]
     """
     if keep_days is None:
         return []
-    days = dict(_days(reports))
+    days = {day: folder for day, folder in _days(reports) if (folder / f"{asset_type}.json").exists()}
     horizon = max([newest, *days]) - timedelta(days=keep_days)
     old = sorted(day for day in days if day < horizon and day != newest)
     for day in old:
-        shutil.rmtree(days[day])
+        for kind in ("html", "json"):
+            (days[day] / f"{asset_type}.{kind}").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another class's files are in it
+            days[day].rmdir()
     return old
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -100,8 +99,8 @@ class ReportLog:
         self._point_to(registry, moment, run_id, tags["model_version"])
         return run_id
 
-    def forget(self, newest: date, keep_days: int | None) -> int:
-        """Delete the runs of days further back than `keep_days` before `newest`, and their pages. Returns how many.
+    def forget(self, asset_type: AssetType, newest: date, keep_days: int | None) -> int:
+        """Delete a class's runs of days further back than `keep_days` before `newest`, and their pages; says how many.
 
         MLflow keeps a deleted run's name and figures until its own garbage collection; its page, which takes the room,
         is removed at once.
@@ -110,12 +109,15 @@ class ReportLog:
             return 0
         horizon = newest - timedelta(days=keep_days)
         runs = self._store.client.search_runs(
-            [self._store.experiment_id], f"tags.{KEY_TAG} != ''", run_view_type=ViewType.ACTIVE_ONLY, max_results=5000
+            [self._store.experiment_id],
+            f"tags.{KEY_TAG} LIKE '{asset_type}/%'",
+            run_view_type=ViewType.ACTIVE_ONLY,
+            max_results=5000,
         )
         old = [run for run in runs if date.fromisoformat(run.data.tags[DATE_TAG]) < horizon]
         for run in old:
             self._store.client.delete_run(run.info.run_id)
-            shutil.rmtree(self._store.artifact_root / run.info.run_id, ignore_errors=True)
+            self._store.files.forget_run(run.info.run_id)
         return len(old)
 
     def _fill(self, run_id: str, page: Path, rows: Sequence[EvidentlyRow]) -> None:

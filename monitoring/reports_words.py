@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from configs.reports import DISTANCE, P_VALUE_METHODS
 from configs.settings import Settings
 from monitoring.conditions import Condition
+from monitoring.detectors_estimate import ESTIMATE
 from monitoring.reports_data import DriftData, Measured, PerformanceData
 from monitoring.reports_names import title_of
 from monitoring.rules import Judged
@@ -46,15 +47,19 @@ class Verdict:
     lines: tuple[str, ...]
 
 
-def told_verdict(tables: DriftData | None, drift: DriftFound | None, accuracy: Judged | None) -> Verdict:
-    """The verdict of the tables.
+def told_verdict(
+    tables: DriftData | None, drift: DriftFound | None, accuracy: Judged | None, decay: Sequence[Condition] = ()
+) -> Verdict:
+    """The verdict of the tables: nothing that raises an alert is called fine here.
 
     Args:
         tables: With the day's rows of `feature_distributions`.
         drift: What the measurement of this run found beside them: regimes and relations.
         accuracy: The rule about the last seven days.
+        decay: The detectors of decay, raised or clear.
     """
     raised = [one for one in (drift.conditions if drift else ()) if one.severity]
+    decayed = [one for one in decay if one.severity]
     rule = accuracy.condition if accuracy else None
     moved, judged = drifted_features(tables, raised), _judged_features(tables)
     others = [one for one in raised if one.alert_type != "FEATURE_DRIFT"]
@@ -63,15 +68,19 @@ def told_verdict(tables: DriftData | None, drift: DriftFound | None, accuracy: J
         *(one.message for one in others[:_SHOWN]),
         f"{len(others) - _SHOWN} more of that kind are among the alerts" if len(others) > _SHOWN else "",
         rule.message if rule else (accuracy.note if accuracy and accuracy.note else "accuracy was not judged"),
+        *(one.message for one in decayed),
     ]
     kinds = {one.alert_type for one in others}
     parts = [f"drift in {len(moved)} of {len(judged)} features"] if moved else []
     parts += ["accuracy fell"] if rule and rule.severity else []
+    parts += ["the model got worse"] if any(one.metric_name != ESTIMATE for one in decayed) else []
+    parts += ["the model became unsure"] if any(one.metric_name == ESTIMATE for one in decayed) else []
     parts += ["the market changed"] if "REGIME_CHANGE" in kinds else []
     parts += ["what features tell changed"] if "CONCEPT_DRIFT" in kinds else []
-    severities = {one.severity for one in raised} | {rule.severity if rule else None}
+    severities = {one.severity for one in (*raised, *decayed)} | {rule.severity if rule else None}
+    is_judged = judged or rule or decay
     level: Level = (
-        "critical" if "CRITICAL" in severities else "warning" if parts else "calm" if judged or rule else "unknown"
+        "critical" if "CRITICAL" in severities else "warning" if parts else "calm" if is_judged else "unknown"
     )
     headline = ", ".join(parts) if parts else "no drift" if level == "calm" else "not judged"
     return Verdict(level, _sentence(headline, end=""), tuple(_sentence(line) for line in lines if line))

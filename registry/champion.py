@@ -16,12 +16,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from filelock import FileLock, Timeout
-
-from configs.settings import Paths
+from configs.settings import Settings
 from market.assets import AssetType
 from market.errors import RegistryError
 from registry.mlflow_api import MlflowClient, RegisteredModel
+from registry.turns import turn
 
 CHAMPION = "champion"
 CHANGE_TAG = "champion_change"
@@ -131,24 +130,15 @@ def move_champion(client: MlflowClient, model: RegisteredModel, change: Change) 
 
 
 @contextmanager
-def champion_lock(paths: Paths, asset_type: AssetType) -> Iterator[None]:
+def champion_lock(settings: Settings, asset_type: AssetType) -> Iterator[None]:
     """Hold the right to move a class's champion; it is held for milliseconds.
 
     Raises:
         RegistryError: Another process held it for longer than a minute.
     """
-    lock = FileLock(paths.mlruns / f".champion-{asset_type}.lock")
-    try:
-        lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
-    except Timeout as error:
-        raise RegistryError(
-            f"another process has been moving the champion of {asset_type} for {LOCK_TIMEOUT_SECONDS} s",
-            remedy=f"look for a process that hangs and holds {lock.lock_file}",
-        ) from error
-    try:
+    doing = f"moving the champion of {asset_type}"
+    with turn(settings, f"champion-{asset_type}", doing=doing, timeout_seconds=LOCK_TIMEOUT_SECONDS):
         yield
-    finally:
-        lock.release()
 
 
 def _written_change(model: RegisteredModel | None) -> Change | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from registry.bundle import Bundle, write_info
+from registry.library_versions import library_version
 from registry.mlflow_api import ColSpec, DataType, Model, ModelSignature, Schema, TensorSpec, xgboost_flavour
 
 REQUIRED_PACKAGES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "xgboost")
@@ -31,7 +31,7 @@ def save_bundle(bundle: Bundle, folder: Path, example: npt.NDArray[np.floating] 
             outputs=Schema([TensorSpec(np.dtype(np.float32), (-1,))]),
         ),
         input_example=None if example is None else pd.DataFrame(example.astype(np.float64), columns=list(names)),
-        pip_requirements=[f"{package}=={version(package)}" for package in REQUIRED_PACKAGES],
+        pip_requirements=[f"{package}=={library_version(package)}" for package in REQUIRED_PACKAGES],
         metadata={"bundle": bundle.info.model_dump(mode="json")},
     )
     write_info(bundle.info, folder)

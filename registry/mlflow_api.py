@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import urllib.error
+import urllib.request
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import mlflow.xgboost as xgboost_flavour
-from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import (
     Dataset,
@@ -30,6 +31,8 @@ from mlflow.entities import (
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracing.client import TracingClient
 from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -39,11 +42,14 @@ from mlflow.utils.validation import (
     MAX_PARAM_VAL_LENGTH,
     MAX_TAG_VAL_LENGTH,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
-from configs.settings import Paths
+from configs.settings import Settings
 from market.errors import RegistryError
+from registry.turns import turn
 
 __all__ = [
+    "ArtifactRepository",
     "MAX_DATASET_DIGEST_SIZE",
     "MAX_METRICS_PER_BATCH",
     "MAX_PARAM_VAL_LENGTH",
@@ -71,6 +77,7 @@ __all__ = [
     "TensorSpec",
     "TracingClient",
     "ViewType",
+    "get_artifact_repository",
     "is_missing",
     "open_client",
     "xgboost_flavour",
@@ -79,27 +86,58 @@ __all__ = [
 OPEN_TIMEOUT_SECONDS = 180
 
 
-def open_client(paths: Paths) -> MlflowClient:
+def open_client(settings: Settings) -> MlflowClient:
     """A client bound to the profile's store, which is created when it is not there yet.
 
-    The first opening runs all of MLflow's migrations (seconds); a file lock keeps two processes from running them in
-    one database at once.
+    The first opening runs all of MLflow's migrations (seconds); a lock keeps two processes from running them in one
+    database at once.
 
     Raises:
-        RegistryError: If the database was written by another version of MLflow.
+        RegistryError: The database is damaged or of another version of MLflow, or the store does not answer.
     """
-    paths.mlruns.mkdir(parents=True, exist_ok=True)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # "Creating initial tables" is no news
+    if settings.mlflow.kind == "server":
+        _require_server(settings)
     try:
-        with FileLock(paths.mlruns / ".open.lock", timeout=OPEN_TIMEOUT_SECONDS):
-            client = MlflowClient(tracking_uri=paths.mlflow_uri, registry_uri=paths.mlflow_uri)
+        with turn(settings, "open", doing="opening MLflow's store", timeout_seconds=OPEN_TIMEOUT_SECONDS):
+            client = MlflowClient(tracking_uri=settings.mlflow_uri, registry_uri=settings.mlflow_uri)
             client.search_experiments(max_results=1)
     except MlflowException as error:
+        shown = settings.mlflow_shown
         raise RegistryError(
-            f"cannot open MLflow's store {paths.mlflow_uri}: {error.message}",
-            remedy=f"back the file up, then run: mlflow db upgrade {paths.mlflow_uri}",
+            f"cannot open MLflow's store {shown}: {settings.mlflow.without_secret(error.message)}",
+            remedy=f"back {'the file' if settings.mlflow.kind == 'embedded' else 'it'} up, "
+            f"then run: mlflow db upgrade {shown}",
+        ) from error
+    except SQLAlchemyError as error:  # MLflow looks at its tables before it wraps what can go wrong
+        told = settings.mlflow.without_secret(str(getattr(error, "orig", None) or error).splitlines()[0])
+        raise RegistryError(
+            f"MLflow's store {settings.mlflow_shown} cannot be read: {told}",
+            remedy="make it readable again, or bring back a backup: `tradehits restore FILE`",
         ) from error
     return client
+
+
+def _require_server(settings: Settings) -> None:
+    """MLflow's client would try for minutes.
+
+    Raises:
+        RegistryError: Nobody answers at the server's address.
+    """
+    url = f"{settings.mlflow_uri}/health"
+    try:
+        with urllib.request.urlopen(url, timeout=settings.mlflow.connect_seconds):
+            return
+    except urllib.error.HTTPError as error:
+        told = f"status {error.code}"
+        if error.code in (401, 403, 404):  # it lives; who may ask, and for what, is MLflow's business
+            return
+    except OSError as error:
+        told = str(error)
+    raise RegistryError(
+        f"the MLflow server {settings.mlflow_shown} does not answer: {told}",
+        remedy="start it, or mend mlflow.tracking_uri",
+    )
 
 
 def is_missing(error: MlflowException) -> bool:

@@ -135,7 +135,7 @@ class ModelRegistry:
                 moved the champion meanwhile.
         """
         self.version(asset_type, change.to_version)
-        with champion_lock(self.store.settings.paths, asset_type):
+        with champion_lock(self.store.settings, asset_type):
             return move_champion(self._client, self._client.get_registered_model(registered_name(asset_type)), change)
 
     def get_alias(self, asset_type: AssetType, alias: Alias) -> str | None:
@@ -208,11 +208,12 @@ class ModelRegistry:
 
     def _folder(self, stored: ModelVersion) -> Path:
         """Where a version's files are; looked up below today's artifact root, because the store may have moved."""
-        folder = self.store.artifact_root / str(stored.tags.get(FOLDER_TAG, "unknown"))
-        if folder.exists():
+        folder = self.store.files.model(str(stored.tags.get(FOLDER_TAG, "unknown")))
+        if folder is not None:
             return folder
+        place = self.store.files.folder if self.store.files.is_local else self.store.files.uri
         raise RegistryError(
-            f"the files of {stored.name}/{stored.version} are gone from {self.store.artifact_root}",
+            f"the files of {stored.name}/{stored.version} are gone from {place}",
             remedy="restore the MLflow store (mlflow.db and artifacts/ belong together), or train again",
         )
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from configs.settings import REPO_DIR
+from registry.library_versions import library_version
 
 GIT_TIMEOUT_SECONDS = 5
 UNKNOWN = "unknown"
+COMMIT_FILE = "COMMIT"
+"""In an image, which holds no repository: the commit that it was built from."""
 
 
 def git_commit(folder: Path = REPO_DIR) -> tuple[str, bool]:
@@ -25,11 +27,13 @@ def git_commit(folder: Path = REPO_DIR) -> tuple[str, bool]:
             not count.
 
     Returns:
-        ("unknown", False) where the folder is no checkout or git is not installed.
+        What an image's `COMMIT` file says where the folder is no checkout or git is not installed; else
+        ("unknown", False).
     """
     place = _git(folder, "rev-parse", "--show-toplevel", "HEAD").splitlines()
     if len(place) != 2 or Path(place[0]).resolve() != folder.resolve():
-        return UNKNOWN, False
+        built_from = folder / COMMIT_FILE
+        return (built_from.read_text(encoding="utf-8").strip() if built_from.is_file() else "") or UNKNOWN, False
     return place[1], bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
 
 
@@ -40,7 +44,7 @@ def snapshot_tags() -> dict[str, str]:
         "git_commit": commit,
         "git_dirty": str(dirty).lower(),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("tradehits", "xgboost", "feast", "duckdb")},
+        **{name: library_version(name) for name in ("tradehits", "xgboost", "feast", "duckdb")},
     }
 
 

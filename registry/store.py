@@ -19,6 +19,7 @@ import polars as pl
 
 from configs.settings import Settings
 from market.errors import RegistryError
+from registry.artifacts import ArtifactFiles
 from registry.entities import DatasetSnapshot, as_text, cut
 from registry.mlflow_api import (
     MAX_METRICS_PER_BATCH,
@@ -52,10 +53,11 @@ class RunStore:
         """Bind to an experiment of these settings' store, making either when it is not there.
 
         Raises:
-            RegistryError: If the database was written by another version of MLflow.
+            RegistryError: If the database was written by another version of MLflow, or the store does not answer.
         """
         self.settings = settings
-        self.client = open_client(settings.paths)
+        self.files = ArtifactFiles(settings)
+        self.client = open_client(settings)
         self.experiment_id = self._experiment(experiment)
 
     @contextmanager
@@ -159,8 +161,8 @@ class RunStore:
             RegistryError: If the run or the artifact does not exist.
         """
         # The store may have moved since the run was made: the place below today's root is tried first.
-        local = self.artifact_root / run_id / "artifacts" / artifact_file
-        if local.exists():
+        local = self.files.run_file(run_id, artifact_file)
+        if local is not None:
             return local
         try:
             return Path(self.client.download_artifacts(run_id, artifact_file))
@@ -172,8 +174,8 @@ class RunStore:
 
     @property
     def artifact_root(self) -> Path:
-        """Folder of all artifacts."""
-        return self.settings.paths.mlruns / "artifacts"
+        """Folder of all artifacts; of those fetched so far, where the root is no folder of this machine."""
+        return self.files.folder
 
     def run(self, run_id: str) -> Run:
         """One run with its parameters, newest metrics and tags.
@@ -209,11 +211,13 @@ class RunStore:
     def _experiment(self, wanted: str) -> str:
         """Id of the experiment whose artifacts lie below today's root.
 
-        MLflow fixes an experiment's artifact location when it is made. After a move of the store, new runs would write
-        to the old place; they get an experiment of their own instead.
+        MLflow fixes an experiment's artifact location when it is made. After a move of the embedded store, new runs
+        would write to the old place; they get an experiment of their own instead. A shared store does not move: another
+        place there is another profile's.
         """
-        location = self.settings.paths.mlflow_artifacts
-        for name in (wanted, f"{wanted} in {self.settings.paths.mlruns}"):
+        location = self.settings.mlflow_artifacts
+        is_embedded = self.settings.mlflow.kind == "embedded"
+        for name in (wanted, f"{wanted} in {self.settings.paths.mlruns}")[: 2 if is_embedded else 1]:
             experiment = self.client.get_experiment_by_name(name)
             if experiment is None:
                 return self._create_experiment(name, location)
@@ -221,7 +225,9 @@ class RunStore:
                 return str(experiment.experiment_id)
         raise RegistryError(
             f"experiment '{name}' keeps its artifacts at {experiment.artifact_location}, expected {location}",
-            remedy="rename the experiment in the MLflow UI; a new one is made then",
+            remedy="rename the experiment in the MLflow UI; a new one is made then"
+            if is_embedded
+            else "give this profile a database or server of its own, or set mlflow.artifact_root to that place",
         )
 
     def _create_experiment(self, name: str, location: str) -> str:
@@ -231,3 +237,8 @@ class RunStore:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return str(self.client.get_experiment_by_name(name).experiment_id)  # another process was quicker
+
+
+def is_store_made(settings: Settings) -> bool:
+    """Whether there may be runs: the first training makes the embedded store; a database or server is not asked."""
+    return settings.mlflow.kind != "embedded" or settings.paths.mlflow_file.exists()

@@ -65,7 +65,7 @@ class TraceStore:
             RegistryError: If the database was written by another version of MLflow.
         """
         self._experiment_id = RunStore(settings, EXPERIMENT).experiment_id
-        self._client = TracingClient(settings.paths.mlflow_uri)
+        self._client = TracingClient(settings.mlflow_uri)
 
     def write(self, calls: Sequence[ModelCall]) -> None:
         """Write one trace per call, all in one transaction.

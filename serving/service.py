@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
@@ -22,6 +25,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from configs.event_log import event, event_log
 from configs.settings import Settings, load_settings
 from market.assets import AssetType
 from market.errors import FeatureError, MarketDataError, SnapshotError, UnknownSymbolError
@@ -131,10 +135,13 @@ class TradeHits:
         self._parts = runtime()
         self._ensemble = GeminiEnsemble(self._parts.settings, snapshots=_ASKED.get)
         self._watch: asyncio.Task[None] | None = None
+        self._events = ExitStack()
 
     @bentoml.on_startup
     async def start(self) -> None:
         """Read the snapshot, and go on watching it."""
+        self._events.enter_context(event_log(self._parts.settings, run_id=uuid.uuid4().hex, command="serve"))
+        event("service.started", pid=os.getpid())
         await asyncio.to_thread(self._parts.holder.refresh)
         await self._ensemble.__aenter__()
         self._watch = asyncio.create_task(self._parts.holder.watch())
@@ -145,6 +152,8 @@ class TradeHits:
         if self._watch is not None:
             self._watch.cancel()
         await self._ensemble.__aexit__(None, None, None)
+        event("service.stopped", pid=os.getpid())
+        self._events.close()
 
     async def __is_ready__(self) -> bool:
         """With a snapshot; it holds at least one model."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from configs.event_log import event
 from market.errors import SnapshotError
 from serving.answers import Answers
 from serving.snapshot import Snapshot, load_snapshot
@@ -64,6 +66,7 @@ class SnapshotHolder:
         stamp = _stamp(self.path)
         if stamp is None or stamp == self._seen:
             return False
+        started = time.monotonic()
         try:
             snapshot = load_snapshot(self.path)
             _warm(snapshot)
@@ -83,7 +86,14 @@ class SnapshotHolder:
         if self._served is not None and self._served.snapshot.id == snapshot.id:
             return False
         self._served = Served(snapshot, self._new_answers())
-        log.info("serving snapshot %s of %s: %s", snapshot.id, snapshot.created_at, snapshot.model_versions)
+        event(
+            "snapshot.swapped",
+            status="ok",
+            seconds=round(time.monotonic() - started, 3),
+            snapshot=snapshot.id,
+            created_at=snapshot.created_at,
+            model_versions=snapshot.model_versions,
+        )
         return True
 
     async def watch(self) -> None:

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -107,6 +107,17 @@ class Mailbag:
         self.messages.append(message)
         word = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return Answer(word, "" if word == "SENT" else "as the test says")  # type: ignore[arg-type]
+
+
+def send_here(message: Message, deadline_seconds: float) -> Answer:
+    """What the sending process does, in this one: apprise and receiver are real, and its plugins are loaded once."""
+    from monitoring import delivery_courier as courier
+
+    kept = courier.email_base.make_msgid
+    try:
+        return Answer(*courier.send(asdict(message) | {"deadline_seconds": deadline_seconds}))  # type: ignore[arg-type]
+    finally:
+        courier.email_base.make_msgid = kept
 
 
 @dataclass

@@ -55,17 +55,17 @@ def rows_of(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Arrow rows with every column of the table; unsaid NOT NULL columns get a filler, unknown names are an error."""
     columns = table(name).columns
     rows = list(rows)
-    unknown = {key for row in rows for key in row} - {column.name for column in columns}
+    said = {key for row in rows for key in row}
+    unknown = said - {column.name for column in columns}
     assert not unknown, f"{name} has no columns {sorted(unknown)}"
-    return pa.table(
-        {
-            column.name: pa.array(
-                [row.get(column.name, None if column.nullable else FILLERS[column.type]) for row in rows],
-                ARROW_TYPES[column.type],
-            )
-            for column in columns
-        }
-    )
+    filled = {}
+    for column in columns:
+        kind, filler = ARROW_TYPES[column.type], None if column.nullable else FILLERS[column.type]
+        if column.name in said:
+            filled[column.name] = pa.array([row.get(column.name, filler) for row in rows], kind)
+        else:
+            filled[column.name] = pa.repeat(pa.scalar(filler, kind), len(rows))
+    return pa.table(filled)
 
 
 def insert(warehouse: Warehouse, name: str, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -82,11 +82,12 @@ CALLED = st.tuples(st.sampled_from(["BUY", "SELL", "HOLD"]), st.sampled_from(["H
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Prediction]:
+def histories(draw: st.DrawFn, least: int = 0) -> list[Prediction]:
     keys = draw(
         st.lists(
             st.tuples(st.sampled_from(["live", "walk_forward"]), st.integers(-2, 60), st.sampled_from("ABC")),
             unique=True,
+            min_size=least,
             max_size=60,
         )
     )
@@ -106,24 +107,40 @@ def histories(draw: st.DrawFn) -> list[Prediction]:
     ]
 
 
-@examples(max_examples=30)
-@given(predictions=histories(), back=st.integers(0, 40), smallest=st.sampled_from([1, 4]))
-def test_every_column_equals_a_slow_twin(
-    shared: Warehouse, predictions: list[Prediction], back: int, smallest: int
-) -> None:
+FEW_FULL, DEEP = pytest.param(4, 25, id="few"), pytest.param(40, 0, marks=pytest.mark.slow, id="many")
+"""Examples, and predictions in each of them at least: a few full histories on every run, any history in the study."""
+
+
+@pytest.mark.parametrize(("count", "least"), [pytest.param(8, 25, id="few"), DEEP])
+def test_every_column_equals_a_slow_twin(shared: Warehouse, count: int, least: int) -> None:
+    @examples(max_examples=count)
+    @given(predictions=histories(least), back=st.integers(0, 40), smallest=st.sampled_from([1, 4]))
+    def agree(predictions: list[Prediction], back: int, smallest: int) -> None:
+        _agrees_with_the_twin(shared, predictions, back, smallest)
+
+    agree()
+
+
+def _agrees_with_the_twin(shared: Warehouse, predictions: list[Prediction], back: int, smallest: int) -> None:
     settings = with_rule(load_settings("test"), warning=2 * smallest, critical=smallest, days=min(smallest, 2))
     moment = moment_at(ago(back))
     store(shared, predictions)
     agrees(found(shared, settings, moment), twin(predictions, settings, moment))
 
 
-@examples(max_examples=15)
-@given(predictions=histories(), earlier=st.integers(0, 40), later=st.integers(0, 40))
+@pytest.mark.parametrize(("count", "least"), [FEW_FULL, DEEP])
 def test_a_moment_in_the_past_gives_what_that_day_gave(
-    shared: Warehouse, predictions: list[Prediction], earlier: int, later: int
+    shared: Warehouse, settings: Settings, count: int, least: int
 ) -> None:
-    settings = with_rule(load_settings("test"))
-    moment = moment_at(ago(max(earlier, later)))
+    @examples(max_examples=count)
+    @given(predictions=histories(least), back=st.integers(0, 40))
+    def agree(predictions: list[Prediction], back: int) -> None:
+        _was_so_then(shared, settings, predictions, moment_at(ago(back)))
+
+    agree()
+
+
+def _was_so_then(shared: Warehouse, settings: Settings, predictions: list[Prediction], moment: Moment) -> None:
     known_then = [
         replace(one, up=one.up if one.known_at <= moment.now or not one.has_bar else None)
         for one in predictions
@@ -394,13 +411,14 @@ def test_the_source_at_a_moment_follows_what_had_matured_by_then(
         assert source_at(read, moment_at(ago(36))) == "walk_forward", "its outcomes were not known yet"
 
 
-def test_the_view_and_the_moment_agree_on_any_history(shared: Warehouse) -> None:
+@pytest.mark.parametrize(("count", "least"), [FEW_FULL, DEEP])
+def test_the_view_and_the_moment_agree_on_any_history(shared: Warehouse, count: int, least: int) -> None:
     now = {"asset_type": "stocks", "clock": "x", "now_at": moment_at().now, "min_live_predictions": 5}
     empty(shared)
     insert(shared, SETTINGS_TABLE, [now])
 
-    @examples(max_examples=15)
-    @given(predictions=histories())
+    @examples(max_examples=count)
+    @given(predictions=histories(least))
     def agree(predictions: list[Prediction]) -> None:
         store(shared, predictions)
         rows = select(shared, "SELECT * FROM `tradehits.v_performance_source` WHERE asset_type = 'stocks'")

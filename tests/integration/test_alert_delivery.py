@@ -24,7 +24,7 @@ from configs.settings import Settings
 from monitoring import alerts
 from monitoring.delivery import Delivered, deliver, send_test
 from monitoring.delivery_run import LEASE_MARGIN_SECONDS
-from tests.alert_world import Mailbag, Webhook, condition, day, empty_store, rows, settings_with, webhook
+from tests.alert_world import Mailbag, Webhook, condition, day, empty_store, rows, send_here, settings_with, webhook
 from warehouse.clock import wall_clock
 from warehouse.duckdb import DuckDBWarehouse
 from warehouse.engines import open_warehouse
@@ -135,7 +135,8 @@ def test_a_mail_arrives_once_with_a_message_id_that_a_repeat_would_carry_again(
     settings = settings_with()
     alerts.apply(store, settings, day(3), [condition("CRITICAL", asset_type="stocks")])
     box.refuse = 1
-    assert deliver(store, settings, [day(3)], {"stocks": "https://reports.example.org/stocks.html"}).sent == 1
+    links = {"stocks": "https://reports.example.org/stocks.html"}
+    assert deliver(store, settings, [day(3)], links, sender=send_here).sent == 1
     [mail] = box.mails
     [delivery] = rows(store, "SELECT message_key, body FROM `tradehits.alert_deliveries`")
     assert mail["Message-ID"].startswith(f"<{delivery['message_key']}@")
@@ -160,7 +161,7 @@ def test_a_channel_that_fails_keeps_no_other_from_its_message(
         monkeypatch.setenv("TRADEHITS_ALERT_URL_WEB", got.url())
         settings = settings_with({"unset": {}}, attempts_per_run=1)
         alerts.apply(store, settings, day(3), [condition("WARNING")])
-        done = deliver(store, settings, [day(3)])
+        done = deliver(store, settings, [day(3)], sender=send_here)
     assert (done.sent, done.failed, len(got.requests)) == (1, 2, 1)
     assert done.notes[0] == "channel unset has no address: set TRADEHITS_ALERT_URL_UNSET"
     assert "TRADEHITS_ALERT_URL_A_BROKEN is no URL that apprise understands" in done.notes[1]
@@ -180,7 +181,7 @@ def test_a_receiver_that_does_not_answer_costs_one_deadline_and_is_asked_again_w
         assert (done.sent, done.failed, done.waiting, len(got.requests)) == (0, 1, 1, 1)
         assert [outcome for outcome, _ in attempts(store)] == ["UNKNOWN"]
         got.hold.set()
-        assert deliver(store, settings_with(), [day(3), day(3, "crypto")]).sent == 2
+        assert deliver(store, settings_with(), [day(3), day(3, "crypto")], sender=send_here).sent == 2
     keys = [headers["idempotency-key"] for headers, _ in got.requests]
     assert (len(keys), len(set(keys))) == (3, 2)
 
@@ -226,7 +227,7 @@ def test_killed_between_sending_and_recording_it_is_sent_again_with_the_same_key
         early = deliver(store, settings_with(), [day(3)])
         assert (early.sent, early.waiting, len(got.requests)) == (0, 1, 1)
         aged = timedelta(seconds=settings.alerts.deadline_seconds + LEASE_MARGIN_SECONDS + 1)
-        late = deliver(store, settings_with(), [day(3)], clock=lambda: wall_clock() + aged)
+        late = deliver(store, settings_with(), [day(3)], sender=send_here, clock=lambda: wall_clock() + aged)
         assert late.sent == 1
         assert "may arrive twice, because an earlier attempt was cut off" in late.notes[0]
         assert deliver(store, settings_with(), [day(3)]).sent == 0
@@ -338,6 +339,6 @@ def test_a_test_message_reaches_its_channel_and_stores_nothing(
     with webhook() as got:
         monkeypatch.setenv("TRADEHITS_ALERT_URL_WEB", got.url())
         monkeypatch.chdir(tmp_path)
-        assert send_test(settings_with(), "web").outcome == "SENT"
+        assert send_test(settings_with(), "web", sender=send_here).outcome == "SENT"
     assert got.requests[0][1]["title"] == "[TradeHits test] test of web"
     assert rows(store, "SELECT * FROM `tradehits.alert_deliveries`") == []

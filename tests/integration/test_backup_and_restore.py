@@ -68,7 +68,7 @@ def test_mlflow_looks_for_its_artifacts_where_they_were_restored_to(archive: Pat
     with closing(sqlite3.connect(settings.paths.mlruns / "mlflow.db")) as connection:
         places = [row[0] for row in connection.execute("SELECT artifact_uri FROM runs")]
         dump = "\n".join(connection.iterdump())
-    assert places and all(place.startswith(settings.paths.mlflow_artifacts) for place in places)
+    assert places and all(place.startswith(settings.mlflow_artifacts) for place in places)
     assert not [line for line in dump.splitlines() if "/state/mlruns/artifacts/" in line and str(tmp_path) not in line]
 
 

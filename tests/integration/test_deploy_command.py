@@ -115,7 +115,10 @@ def test_the_generated_script_calls_gcloud_with_these_arguments(tmp_path: Path) 
     assert first[:7] == ["scheduler", "jobs", "create", "http", "ml-daily-inference", "--project", "p"]
     assert first[first.index("--uri") + 1] == "https://run.googleapis.com/v2/projects/p/locations/r/jobs/tradehits:run"
     body = json.loads(first[first.index("--message-body") + 1])
-    assert body["overrides"]["containerOverrides"][0]["args"] == ["-c", "tradehits ingest && tradehits predict"]
+    assert body["overrides"]["containerOverrides"][0]["args"] == [
+        "-c",
+        "tradehits ingest && tradehits predict --catch-up",
+    ]
     without = subprocess.run([tmp_path / "jobs.sh"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=False)
     assert without.returncode != 0 and b"PROJECT" in without.stderr
 

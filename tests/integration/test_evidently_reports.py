@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,11 +21,12 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from configs.reports import ReportSettings
 from configs.settings import Settings
 from market.errors import ReportError
-from monitoring.conditions import Moment
+from monitoring.conditions import Condition, Moment
 from monitoring.reports import ReportFiles, write
 from monitoring.reports_data import DriftData, Window, drift_data, performance_data
 from monitoring.reports_sample import Sample
 from monitoring.reports_store import EXPERIMENT, RESULTS_TABLE
+from registry.mlflow_api import MlflowException
 from registry.store import RunStore
 from tests.bundles import FEATURES
 from tests.contract.table_rows import insert
@@ -56,9 +58,9 @@ class Reported:
         sql = f"SELECT * FROM `{RESULTS_TABLE}` WHERE date = @date ORDER BY report, metric, subject"
         return pl.DataFrame(self.world.warehouse.query(sql, {"date": MOMENT.date}))
 
-    def again(self, moment: Moment = MOMENT, **changes: Any) -> ReportFiles:
+    def again(self, moment: Moment = MOMENT, decay: Sequence[Condition] = (), **changes: Any) -> ReportFiles:
         settings = small(self.settings, **changes)
-        return write(self.world.warehouse, self.world.registry, settings, moment, None, "walk_forward")
+        return write(self.world.warehouse, self.world.registry, settings, moment, None, "walk_forward", decay)
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +129,26 @@ def test_the_page_says_verdict_sample_differences_and_names_for_people(reported:
     assert "RSI" in head
     assert "all 1,116 rows of the champion&#x27;s training" in head
     assert "walk_forward_stocks/1, trained through 2024-03-06 21:00 UTC" in head
+    assert " rows · known by 2024-03-26 21:00 UTC" in head
+    assert "Current is all 28 rows of 2024-03-20 to 2024-03-26." in head
+    assert "Some of these days were training rows too" not in head
+    judged = {row[1]: row[2:4] for row in cells(head)}
+    assert {name: tables for name, (tables, _) in judged.items()} == {
+        name: "drift" if drifted else "no drift" for name, drifted in VERDICTS.items()
+    }
+    evidently = {row["subject"]: row["verdict"] for row in reported.stored().iter_rows(named=True)}
+    assert {name: said for name, (_, said) in judged.items()} == {
+        name: "drift" if evidently[name] == "DRIFT" else "no drift" for name in VERDICTS
+    }
     assert any("differ on" in line or "agree on" in line for line in reported.files.differences)
     assert "What the next bar did" in text
     assert "Trend strength (ADX)" in text
+
+
+def cells(html: str) -> list[list[str]]:
+    """The body rows of the head's table."""
+    body = html[html.index("<tbody>") : html.index("</tbody>")]
+    return [re.findall(r"<td>(.*?)</td>", row) for row in body.split("</tr>")[:-1]]
 
 
 def test_the_run_in_mlflow_has_the_page_and_the_champion_points_to_it(reported: Reported) -> None:
@@ -137,6 +156,8 @@ def test_the_run_in_mlflow_has_the_page_and_the_champion_points_to_it(reported: 
     run = store.run(reported.files.run_id)
     assert run.data.tags["model_version"] == V1
     assert run.data.tags["report_key"] == "stocks/2024-03-26"
+    assert (run.data.tags["verdict"], run.data.tags["verdict_level"]) == ("Drift in 1 of 3 features", "warning")
+    assert run.data.tags["asset_type"] == "stocks"
     assert run.data.metrics["value_drift.rsi"] == reported.stored().filter(subject="rsi")["value"].item()
     logged = store.artifact(reported.files.run_id, "report/stocks.html")
     assert logged.read_bytes() == reported.files.page.read_bytes()
@@ -151,6 +172,7 @@ def test_a_day_of_the_past_knows_nothing_later_and_leaves_the_newest_in_front(
     past = Moment("stocks", date(2024, 2, 1), datetime(2024, 2, 1, 23, 59, tzinfo=UTC))
     files = reported.again(past, reference_rows=200)
     text = files.page.read_text(encoding="utf-8")
+    assert "Some of these days were training rows too" in text
     known = len(SYMBOLS) * 245  # labels known by then: of the bars to 2024-01-31
     assert f"200 of {known} rows, drawn in proportion from 8 strata (months) with seed 23" in text
     assert {row.reference_rows for row in files.evidently if row.report == "data_drift"} == {200}
@@ -203,13 +225,21 @@ def test_the_samples_of_a_day_do_not_change_when_the_future_arrives(reported: Re
 
 def test_without_a_champion_there_is_a_note_and_no_page(reported: Reported) -> None:
     moment = Moment("crypto", MOMENT.date, MOMENT.now)
+    stale = reported.settings.paths.reports / "2024-03-26" / "crypto.html"
+    stale.write_text("a page of a champion that was withdrawn")
     files = reported.again(moment)
     assert files.page is None
+    assert not stale.exists()
     assert files.evidently == ()
     assert files.note == "No page: there is no champion for crypto yet."
     card = json.loads((reported.settings.paths.reports / "2024-03-26" / "crypto.json").read_text())
     assert (card["level"], card["page"]) == ("unknown", None)
     assert files.paths == (files.index,)
+    worse = Condition("crypto", "ACCURACY_DRIFT", "accuracy_sequential", "CRITICAL", 48.0, 52.5, 55.0, "it fell")
+    index = reported.again(moment, [worse]).index.read_text(encoding="utf-8")
+    card = json.loads((reported.settings.paths.reports / "2024-03-26" / "crypto.json").read_text())
+    assert (card["level"], card["headline"]) == ("critical", "The model got worse"), "no page, and yet the verdict"
+    assert "The model got worse" in index
 
 
 def test_without_current_rows_each_part_says_so(reported: Reported) -> None:
@@ -246,9 +276,26 @@ def test_what_evidently_cannot_digest_is_named(reported: Reported, monkeypatch: 
     def refuse(*_: Any, **__: Any) -> None:
         raise ValueError("a frame it never met")
 
-    monkeypatch.setattr(evidently.Report, "run", refuse)
-    with pytest.raises(ReportError, match=r"cannot report on stocks of 2024-03-26: ValueError: a frame it never met"):
+    said = r"cannot report on stocks of 2024-03-26: ValueError: a frame it never met"
+    for owner, step in ((evidently, "render_widgets"), (evidently.Report, "run")):
+        monkeypatch.setattr(owner, step, refuse)
+        with pytest.raises(ReportError, match=said):
+            reported.again()
+
+
+def test_an_mlflow_that_does_not_answer_is_named_and_the_page_is_there(
+    reported: Reported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise MlflowException("database is locked at sqlite:///secret", error_code=503)
+
+    monkeypatch.setattr(RunStore, "set_tags", refuse)
+    reported.files.page.unlink()
+    said = r"^MLflow did not take the report on stocks of 2024-03-26: [A-Z_]+"
+    with pytest.raises(ReportError, match=said) as caught:
         reported.again()
+    assert "secret" not in str(caught.value)
+    assert reported.files.page.exists()
 
 
 def sampled(rows: pl.DataFrame) -> Sample:

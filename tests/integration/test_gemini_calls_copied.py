@@ -43,8 +43,8 @@ def in_warehouse(context: Context) -> pl.DataFrame:
 
 
 def traces_of(settings: Settings) -> list:
-    experiment = open_client(settings.paths).get_experiment_by_name(traces.EXPERIMENT)
-    client = TracingClient(settings.paths.mlflow_uri)
+    experiment = open_client(settings).get_experiment_by_name(traces.EXPERIMENT)
+    client = TracingClient(settings.mlflow_uri)
     return list(client.search_traces(locations=[experiment.experiment_id], max_results=500))
 
 

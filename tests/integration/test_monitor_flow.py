@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import Result
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
@@ -82,6 +84,13 @@ def tables(world: World) -> dict[str, pl.DataFrame]:
     return found
 
 
+def command(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
+    """`tradehits monitor` in a world's home."""
+    monkeypatch.setenv("TRADEHITS_HOME", str(world.settings.paths.home.parent))
+    monkeypatch.setenv("TRADEHITS__REPORTS__ENABLED", "false")
+    return CliRunner().invoke(app, ["monitor", "--profile", "test", *arguments])
+
+
 def test_every_figure_is_there_after_one_run(monitored: tuple[World, MonitorReport]) -> None:
     world, report = monitored
     assert report.succeeded, report
@@ -132,6 +141,7 @@ def test_a_second_run_changes_nothing(own: World) -> None:
         assert_frame_equal(rows, before[name])
 
 
+@pytest.mark.slow
 def test_a_past_day_is_judged_as_that_day_would_have(own: World) -> None:
     day = END - timedelta(days=9)
     stored = own.ask(f"SELECT * FROM `{PERFORMANCE}`")
@@ -156,6 +166,28 @@ def test_a_day_that_has_not_come_is_told_and_judges_nothing(own: World) -> None:
     assert one.notes[0].startswith("2025-07-26 is not over by the clock (2024-06-24")
 
 
+@pytest.mark.parametrize(
+    ("day", "classes", "said"),
+    [
+        (date.min, CLASSES, "no bar was known by 0001-01-01: the first one closed at 2021-01-0"),
+        (date(1999, 12, 31), CLASSES, "no bar was known by 1999-12-31: the first one closed at 2021-01-0"),
+        (END, ["etf"], "no bar is stored: run `tradehits ingest`"),
+    ],
+)
+def test_a_day_before_the_first_bar_judges_nothing_and_leaves_no_page(
+    monitored: tuple[World, MonitorReport], day: date, classes: Sequence[Any], said: str
+) -> None:
+    world, _ = monitored
+    before = tables(world)
+    report = monitor(world.context, classes, day)
+    assert report.succeeded, report
+    assert [(one.date, one.conditions) for one in report.classes] == [(None, ())] * len(classes)
+    assert [one.notes[0][: len(said)] for one in report.classes] == [said] * len(classes)
+    assert not (world.settings.paths.reports / str(day)).exists()
+    for name, rows in tables(world).items():
+        assert_frame_equal(rows, before[name])
+
+
 def test_the_users_parameters_are_taken(own: World) -> None:
     figures = monitor(own.context, ["crypto"], check_drift=False)
     assert (figures.checked_drift, figures.classes, figures.performance_rows) == (False, (), 0)
@@ -173,17 +205,28 @@ def test_the_users_parameters_are_taken(own: World) -> None:
             monitor(own.context, alert_threshold=wrong)
 
 
-def test_a_model_whose_files_are_gone_fails_its_part_and_no_other(own: World) -> None:
+def test_a_model_whose_files_are_gone_fails_its_part_and_no_other_and_the_command_ends_with_1(
+    own: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.rmtree(own.settings.paths.mlruns / "artifacts")
-    shutil.rmtree(own.settings.paths.cache, ignore_errors=True)
-    shutil.rmtree(own.settings.paths.state / "drift", ignore_errors=True)
-    report = monitor(own.context, ["stocks"])
-    (one,) = report.classes
-    assert one.figures is not None
-    assert [found.metric_name for found in one.conditions if found.alert_type == "ACCURACY_DRIFT"]
-    if one.failed:
-        assert not report.succeeded
-        assert "failed" in one.failed[0]
+    for window in ("RECENT", "BASELINE"):
+        for count in ("PREDICTIONS__WARNING", "PREDICTIONS__CRITICAL"):
+            monkeypatch.setenv(f"TRADEHITS__MONITORING__MIN_{window}_{count}", "20")
+    done = command(own, monkeypatch, "--asset-type", "stocks", "--format", "json")
+    assert done.exit_code == 1, done.output
+    told = json.loads(done.stdout)
+    (one,) = told["classes"]
+    assert told["succeeded"] is False
+    (failed,) = one["failed"]
+    assert failed.startswith("feature drift failed: the files of walk_forward_stocks/1 are gone from ")
+    assert one["figures"]["total_predictions"] == 6
+    judged = [found["metric_name"] for found in one["conditions"]]
+    assert "rolling_7d_accuracy" in judged
+    assert one["distribution_rows"] == 0
+    kept = own.ask(
+        "SELECT conditions FROM `tradehits.alert_judgements` WHERE asset_type = 'stocks' ORDER BY judgement_id"
+    )
+    assert kept["conditions"][-1] == len(judged), "alerts follow what could be judged"
 
 
 def test_reports_that_cannot_be_written_are_a_note(own: World) -> None:
@@ -219,6 +262,7 @@ class Dying:
         return self._warehouse.write(writes)
 
 
+@pytest.mark.slow
 def test_killed_between_any_two_writes_the_next_run_ends_the_same(
     monitored: tuple[World, MonitorReport], predicted_home: Path, tmp_path: Path
 ) -> None:
@@ -270,14 +314,20 @@ def test_the_report_is_told_to_people_and_to_programs(monitored: tuple[World, Mo
         assert f"{one.asset_type}" in told
 
 
+def test_a_figure_that_is_not_finite_is_null_in_json(monitored: tuple[World, MonitorReport]) -> None:
+    report = monitored[1]
+    one, *others = report.classes
+    values = (math.inf, math.nan)
+    odd = tuple(replace(found, current_value=value) for found, value in zip(one.conditions[:2], values, strict=True))
+    told = json.loads(as_json(replace(report, classes=(replace(one, conditions=odd), *others))))
+    assert [found["current_value"] for found in told["classes"][0]["conditions"]] == [None, None]
+
+
 def test_the_command_answers_in_json(own: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRADEHITS_HOME", str(own.settings.paths.home.parent))
-    monkeypatch.setenv("TRADEHITS__REPORTS__ENABLED", "false")
-    asked = ["monitor", "--profile", "test", "--date", "2024-06-10", "--asset-type", "stocks", "--format", "json"]
-    done = CliRunner().invoke(app, asked)
+    done = command(own, monkeypatch, "--date", "2024-06-10", "--asset-type", "stocks", "--format", "json")
     assert done.exit_code == 0, done.output
     values = json.loads(done.stdout)
     assert (values["date"], values["classes"][0]["date"]) == ("2024-06-10", "2024-06-10")
     assert values["classes"][0]["notes"][0].startswith("too few to tell a drift of 7-day accuracy from chance")
-    early = CliRunner().invoke(app, ["monitor", "--profile", "test", "--alert-threshold", "0.5"])
+    early = command(own, monkeypatch, "--alert-threshold", "0.5")
     assert isinstance(early.exception, ConfigError)

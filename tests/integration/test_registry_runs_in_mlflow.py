@@ -272,7 +272,7 @@ def test_opening_twice_finds_the_same_experiment(store: RunStore) -> None:
     assert RunStore(store.settings).experiment_id == store.experiment_id
     experiment = store.client.get_experiment(store.experiment_id)
     assert experiment.name == "walk_forward"
-    assert experiment.artifact_location == store.settings.paths.mlflow_artifacts
+    assert experiment.artifact_location == store.settings.mlflow_artifacts
 
 
 def test_a_database_of_another_mlflow_is_refused_with_the_command_that_upgrades_it(store: RunStore, tmp_path) -> None:
@@ -283,5 +283,5 @@ def test_a_database_of_another_mlflow_is_refused_with_the_command_that_upgrades_
         database.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
     with pytest.raises(RegistryError, match="cannot open MLflow's store sqlite:///") as caught:
         RunStore(settings)
-    assert caught.value.remedy.endswith(f"mlflow db upgrade {settings.paths.mlflow_uri}")
+    assert caught.value.remedy.endswith(f"mlflow db upgrade {settings.mlflow_uri}")
     assert isinstance(caught.value.__cause__, MlflowException)

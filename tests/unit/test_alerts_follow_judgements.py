@@ -198,6 +198,19 @@ def test_what_cannot_be_done_to_an_alert_says_why(store: DuckDBWarehouse) -> Non
             change(store, one.alert.alert_id, by="Ada")
 
 
+def test_an_alert_of_an_older_system_is_found_by_its_own_id_whatever_others_begin_with(store: DuckDBWarehouse) -> None:
+    old = {"asset_type": "stocks", "alert_type": "ACCURACY_DRIFT", "severity": "WARNING", "alert_time": day(1).now}
+    insert(
+        store,
+        "ml_models.model_drift_alerts",
+        [old | {"alert_id": name, "metric_name": name} for name in ("ALERT_1", "ALERT_10", "ALERT_11")],
+    )
+    assert alerts.resolve(store, "ALERT_1", by="Ada").alert.metric_name == "ALERT_1"
+    assert alerts.acknowledge(store, "alert_10", by="Ada").alert.metric_name == "ALERT_10"
+    with pytest.raises(AlertError, match="3 alerts begin with 'ALERT'"):
+        alerts.resolve(store, "ALERT", by="Ada")
+
+
 def test_a_decision_is_the_same_in_any_order_of_conditions() -> None:
     given = [condition("WARNING", f"m{number}", value=float(number)) for number in range(5)]
     told = [decide(ClassState(), day(3), order, day(3).now) for order in (given, given[::-1])]

@@ -104,6 +104,18 @@ def test_accuracy_market_and_relations_are_in_the_headline_too() -> None:
     assert verdict.lines[1:3] == ("Volatility is above.", "Rsi says something else.")
 
 
+def test_what_a_detector_of_decay_raises_is_not_called_fine() -> None:
+    clear = condition("ACCURACY_DRIFT", "brier_sequential", None)
+    worse = condition("ACCURACY_DRIFT", "accuracy_sequential", "CRITICAL", "accuracy has fallen since 2024-06-03")
+    unsure = condition("ACCURACY_DRIFT", "estimated_accuracy", "WARNING", "50.4% accuracy is to be expected")
+    features = drift_data(rsi=False)
+    verdict = told_verdict(features, found(), accuracy(None), [clear, worse, unsure])
+    assert (verdict.level, verdict.headline) == ("critical", "The model got worse, the model became unsure")
+    assert verdict.lines[2:] == ("Accuracy has fallen since 2024-06-03.", "50.4% accuracy is to be expected.")
+    assert told_verdict(features, found(), accuracy(None), [unsure]).headline == "The model became unsure"
+    assert told_verdict(None, None, None, [clear]).level == "calm"
+
+
 def test_what_was_not_judged_is_not_called_fine() -> None:
     verdict = told_verdict(None, None, None)
     assert (verdict.level, verdict.headline) == ("unknown", "Not judged")
@@ -227,9 +239,22 @@ def test_killed_while_writing_the_old_page_is_still_whole(tmp_path: Path, monkey
 def test_old_days_go_and_the_day_that_was_asked_for_stays(tmp_path: Path) -> None:
     for day in ("2024-01-01", "2024-05-29", "2024-05-28", "2024-06-28"):
         write_card(tmp_path, replace(CARD, date=day))
-    assert forget_old(tmp_path, date(2024, 6, 28), None) == []
-    assert forget_old(tmp_path, date(2024, 1, 1), 30) == [date(2024, 5, 28)]
+        (tmp_path / day / "stocks.html").write_text("page")
+    assert forget_old(tmp_path, "stocks", date(2024, 6, 28), None) == []
+    assert forget_old(tmp_path, "stocks", date(2024, 1, 1), 30) == [date(2024, 5, 28)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2024-01-01", "2024-05-29", "2024-06-28"]
+
+
+def test_a_class_that_replays_the_past_keeps_its_pages_beside_one_of_the_present(tmp_path: Path) -> None:
+    for day in ("2013-01-15", "2013-03-01"):
+        write_card(tmp_path, replace(CARD, date=day))
+    for day in ("2013-01-15", "2024-06-28"):
+        write_card(tmp_path, replace(CARD, date=day, asset_type="crypto", page="crypto.html"))
+    assert forget_old(tmp_path, "crypto", date(2024, 6, 28), 30) == [date(2013, 1, 15)]
+    assert forget_old(tmp_path, "stocks", date(2013, 3, 1), 30) == [date(2013, 1, 15)]
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*"))
+    assert left == ["2013-03-01/stocks.json", "2024-06-28/crypto.json"]
+    assert not (tmp_path / "2013-01-15").exists()
 
 
 def test_the_head_is_written_into_evidentlys_page_and_forbids_every_request() -> None:

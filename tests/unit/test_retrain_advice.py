@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from monitoring import alerts
@@ -9,6 +11,7 @@ from monitoring.advice import Advice, advise, conclude, newest_advice
 from monitoring.conditions import Condition
 from monitoring.delivery import deliver
 from tests.alert_world import Mailbag, condition, day, empty_store, settings_with
+from tests.contract.table_rows import insert
 from warehouse.duckdb import DuckDBWarehouse
 
 FAULT = condition("CRITICAL", "volume_ratio", alert_type="FEATURE_DRIFT")
@@ -47,6 +50,30 @@ def test_it_triggers_where_configured_and_keeps_what_became_of_it(store: DuckDBW
     with store.read() as read:
         kept = newest_advice(read)["stocks"]
     assert (kept.outcome, kept.concluded_at is not None) == ("stocks-8: champion", True)
+
+
+def test_a_training_that_was_cut_off_is_started_anew_on_its_day_and_the_next_and_not_for_ever(
+    store: DuckDBWarehouse,
+) -> None:
+    given = advised(store, 5, condition("CRITICAL"), mode="trigger")
+    assert given is not None
+    assert advised(store, 5, condition("CRITICAL"), mode="trigger") == given
+    assert advised(store, 6, condition("CRITICAL", value=43.0), mode="propose") is None
+    assert advised(store, 6, FAULT, condition("CRITICAL"), mode="trigger") is None, "never on broken data"
+    assert advised(store, 6, replace(FAULT, severity=None), condition("CRITICAL"), mode="trigger") == given
+    assert advised(store, 7, condition("CRITICAL"), mode="trigger") is None
+    conclude(store, given, "failed: NotEnoughDataError")
+    assert advised(store, 7, condition("CRITICAL", value=42.0), mode="trigger") is None
+
+
+def test_advice_of_a_clock_that_was_set_back_does_not_silence_the_present(store: DuckDBWarehouse) -> None:
+    assert advised(store, 25, condition("CRITICAL")) is not None
+    now = {"asset_type": "stocks", "clock": "x", "now_at": day(9).now}
+    insert(store, "tradehits.asset_settings", [now])
+    again = advised(store, 9, condition("CRITICAL", value=43.0))
+    assert again is not None
+    assert (again.advice_id, again.advised_date) == ("stocks:00002", day(9).date)
+    assert advised(store, 10, condition("CRITICAL")) is None, "one a cool-down"
 
 
 def test_broken_data_alone_advise_no_training_and_forbid_to_trigger_one(store: DuckDBWarehouse) -> None:

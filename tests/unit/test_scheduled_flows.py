@@ -11,11 +11,13 @@ from prefect.states import Completed, Running, Scheduled
 
 from configs.settings import load_settings
 from flows import deployments
+from flows.deploy_component import Deployed
 from flows.inference_report import ClassReport, PredictReport
 from flows.prefecting import POLICIES, Policy, may_pass, policy_of
 from flows.scheduled import unwell
 from flows.scheduled_backtest import with_levels
-from flows.scheduled_outcome import Outcome, state_of
+from flows.scheduled_deploy import outcome_of
+from flows.scheduled_outcome import Outcome, failed, state_of
 from flows.scheduled_turn import day_bounds, still_to_come
 from market.errors import BadBarsError, ConfigError, SkewError, SourceError, WarehouseLockedError
 from serving.predictor_fresh import Unscored
@@ -126,6 +128,22 @@ def test_retraining_waits_for_the_inference_of_its_day_though_it_is_started_befo
     assert still_to_come([under_way], scheduled_for=later, is_scheduled=False, now=later) == [under_way]
 
 
+def test_a_deployment_in_which_something_waits_is_not_simply_green_and_a_failed_part_fails_it() -> None:
+    there = Deployed("TABLE", "ml_models.backtest_results", "abc", "SUCCESS", "41 columns, 3 rows")
+    waits = Deployed("SCHEDULER", "ml-daily-inference", None, "PENDING", "no Prefect server")
+    broken = Deployed("API", "tradehits", None, "FAILED", "it does not start")
+    assert state_of(outcome_of([there], {})).message == "1 SUCCESS"
+    partial = state_of(outcome_of([there, waits], {}))
+    assert (partial.name, partial.message) == ("Partial", "ml-daily-inference waits: no Prefect server")
+    assert state_of(outcome_of([there, waits, broken], {})).message == "API tradehits: it does not start"
+
+
+def test_a_flow_that_ended_with_an_error_keeps_what_is_wrong_and_what_to_do() -> None:
+    ended = failed(WarehouseLockedError("held for 600 s", remedy="wait for it"))
+    assert state_of(ended).message == "held for 600 s"
+    assert ended.markdown == "**WarehouseLockedError**\n\n### Failed\n\n- held for 600 s\n\n- wait for it\n"
+
+
 def test_confidence_levels_are_a_strategy_under_a_name_that_says_so() -> None:
     settings = load_settings("test")
     same, name = with_levels(settings, ("HIGH",))
@@ -158,5 +176,6 @@ def test_parameters_are_validated_before_anything_runs(flow: str, parameters: di
 
 def test_flows_are_named_as_the_schedules_name_them() -> None:
     names = {flow.name for flow in vars(deployments).values() if type(flow).__name__ == "Flow"}
-    assert names == {"daily-inference", "model-monitoring", "weekly-retrain", "backtest-daily", "ingest-bars"}
+    scheduled = {"daily-inference", "model-monitoring", "weekly-retrain", "backtest-daily"}
+    assert names == {*scheduled, "ingest", "deploy"}
     assert deployments.INFERENCE == "daily-inference/ml-daily-inference"
