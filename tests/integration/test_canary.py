@@ -54,6 +54,7 @@ def test_an_honest_pipeline_predicts_no_coin(stored: tuple[DuckDBWarehouse, Data
             assert words in result.detail
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures(stored: tuple[DuckDBWarehouse, Dataset], settings: Settings) -> None:
     warehouse, dataset = stored
     one, two = (canary_checks(warehouse, settings, dataset, family=9) for _ in range(2))

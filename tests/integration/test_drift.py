@@ -184,6 +184,7 @@ def test_values_that_went_to_other_symbols_are_scattered(world: World) -> None:
     assert "scatter" in kinds(found)["mfi"]
 
 
+@pytest.mark.slow
 def test_the_past_gives_what_it_gave_whatever_came_later(tmp_path: Path) -> None:
     day = TODAY - timedelta(days=14)
     world = simulated(tmp_path / "whole", symbols=12)
@@ -208,6 +209,7 @@ def test_a_second_run_writes_the_same_rows_again(world: World) -> None:
     assert world.distributions().drop("created_at").equals(rows.drop("created_at"))
 
 
+@pytest.mark.slow
 def test_a_kept_baseline_gives_what_a_new_one_gives(world: World, tmp_path: Path) -> None:
     kept = world.measure()
     paths = world.settings.paths.model_copy(update={"cache": tmp_path})

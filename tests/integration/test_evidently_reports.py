@@ -286,11 +286,12 @@ def test_what_evidently_cannot_digest_is_named(reported: Reported, monkeypatch: 
 def test_an_mlflow_that_does_not_answer_is_named_and_the_page_is_there(
     reported: Reported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise MlflowException("database is locked at sqlite:///secret", error_code=503)
 
     monkeypatch.setattr(RunStore, "set_tags", refuse)
-    reported.files.page.unlink()
+    monkeypatch.setattr(RunStore, "start_run", refuse)
+    reported.files.page.unlink(missing_ok=True)
     said = r"^MLflow did not take the report on stocks of 2024-03-26: [A-Z_]+"
     with pytest.raises(ReportError, match=said) as caught:
         reported.again()

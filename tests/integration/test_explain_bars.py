@@ -123,6 +123,7 @@ def test_the_honest_step_is_what_walk_forward_training_records(settings: Setting
     assert found.steps[-1].accuracy == pytest.approx(100 * right.mean())
 
 
+@pytest.mark.slow
 def test_the_same_bars_give_the_same_explanation(settings: Settings, single: Explanation) -> None:
     assert explain_bars(one_symbol(), settings) == single
 

@@ -300,6 +300,7 @@ def test_without_a_retention_every_version_stays(settings: Settings, stored: Duc
         drop_superseded(stored, settings, LAST)
 
 
+@pytest.mark.slow
 def test_a_file_on_disk_answers_like_one_in_memory(settings: Settings, bars: pl.DataFrame, tmp_path: Path) -> None:
     on_disk = market.on_file(settings, tmp_path / "warehouse.duckdb")
     on_disk.ensure_schema()

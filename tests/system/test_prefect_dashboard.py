@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 BIN = Path(sys.executable).parent
-pytestmark = pytest.mark.timeout(280)
+pytestmark = [pytest.mark.system, pytest.mark.timeout(280)]
 FEW = {"TRADEHITS__SIMULATION__PLANTED_SYMBOLS": "1", "TRADEHITS__SIMULATION__NOISE_SYMBOLS": "0"}
 
 
