@@ -23,6 +23,7 @@ test-all: $(VENV)/.installed-test lint  ## the tests and the longer studies
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=searching -m "not system"
 
 test-system: $(VENV)/.installed-test  ## what needs Python 3.13 or Debian's packages: the BigQuery emulator
+	bash tests/system/debian_packages.sh
 	bash tests/system/emulator_env.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -o timeout=1200 -m system tests/system tests/contract
 
