@@ -74,9 +74,13 @@ class World:
 
     def api(self, path: str, body: Any = None) -> Any:
         method = "GET" if body is None else "POST"
-        answer = httpx.request(
-            method, f"http://127.0.0.1:{self.prefect}/api{path}", json=body, timeout=60, trust_env=False
-        )
+        for pause in (1, 2, 4, 8, 0):  # a server whose database is busy says so, and Prefect's own client asks again
+            answer = httpx.request(
+                method, f"http://127.0.0.1:{self.prefect}/api{path}", json=body, timeout=60, trust_env=False
+            )
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(pause)
         answer.raise_for_status()
         return answer.json()
 
