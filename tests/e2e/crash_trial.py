@@ -60,7 +60,9 @@ WRITE_TIMES: Final = frozenset(
     )
 )
 RUN_IDS: Final = frozenset(("run_id", "change_id", "deployment_id"))
-CREATED_BY_THE_WALL_CLOCK: Final = frozenset(("ml_models.backtest_results", "tradehits.evidently_results"))
+CREATED_BY_THE_WALL_CLOCK: Final = frozenset(
+    ("ml_models.backtest_results", "ml_models.feature_distributions", "tradehits.evidently_results")
+)
 """`created_at` of other tables is the class's clock: a figure like any other."""
 
 
@@ -147,8 +149,9 @@ def contents(flow: str, home: Path) -> dict[str, pl.DataFrame]:
             if name == "ml_models.deployment_log":
                 # a log: what was deployed again after a kill stands in it again
                 rows = rows.drop("details").unique(["component", "component_name", "status"])
-            if flow == "weekly_retrain":  # a killed training may have left a registered version: the next one counts on
-                dropped |= {"model_version", "version"}
+            if flow == "weekly_retrain":
+                # a killed training may have left a registered version: the next one counts on; and it was a trial
+                dropped |= {"model_version", "version", "trials", "deflated_sharpe_ratio"}
             rows = rows.drop(dropped, strict=False)
             found[name] = rows.sort(rows.columns)
     return found
