@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -80,10 +81,15 @@ class Basis:
             tables: Normal score of each code of each of the p features.
         """
         now, before = (self._scored(given, tables) for given in (codes, earlier))
-        of_bars = [_cut(one.scores())[one.codes(beside[:, i])] for i, one in enumerate(self.companions)]
-        said = np.column_stack(of_bars)
+        rulers = zip(self.companions, self._said, strict=True)
+        said = np.column_stack([table[one.codes(beside[:, i])] for i, (one, table) in enumerate(rulers)])
         wild = said[:, [VOLATILITY]]
         return np.concatenate([now, _bent(now), wild * now, before, said, _bent(said), wild * said], axis=1)
+
+    @cached_property
+    def _said(self) -> tuple[Floats, ...]:
+        """Scores of each companion's codes: every week looks them up."""
+        return tuple(cut_scores(one) for one in self.companions)
 
     def _scored(self, codes: npt.NDArray[np.uint16], tables: Sequence[Floats]) -> Floats:
         found = np.zeros((len(codes), self.features.size))
