@@ -184,47 +184,42 @@ def _info(asset_type: AssetType, through: datetime) -> BundleInfo:
 
 
 def _rows(asset_type: AssetType, symbols: range, days: int) -> pa.Table:
-    """Normal features that share a market's factor and remember yesterday, symbol by symbol."""
+    """Features of random bars: indicators that keep their bounds and follow from each other as they do in truth."""
     import numpy as np
     import polars as pl
 
+    from bench.bars import random_bars
+    from market.drift_weeks import TREND_STATES
+    from market.indicators import add_indicators
     from warehouse.features import FEATURES_TABLE
     from warehouse.schema import load_schema
 
-    random = np.random.default_rng([symbols.start, len(asset_type)])
-    market = np.random.default_rng(len(asset_type)).standard_normal((days, 1))
-    shape = (len(symbols), days, len(features()))
-    values = (0.5 * market + random.standard_normal(shape, dtype=np.float32)).reshape(-1, len(features()))
-    stamps = pl.datetime_range(FIRST_DAY, FIRST_DAY + timedelta(days=days - 1), "1d", eager=True)
-    names = [f"{asset_type.upper()}{number:05d}" for number in symbols]
-    keys = pl.DataFrame({"symbol": names}).join(
-        stamps.alias("datetime").to_frame(), how="cross", maintain_order="left_right"
-    )
-    given = {name: pl.Series(name, values[:, i].astype(np.float64)) for i, name in enumerate(features())}
+    bars = random_bars(len(symbols), days, first_symbol=symbols.start, first_day=FIRST_DAY)
+    rows = add_indicators(bars, "wilder")
+    close, rsi = pl.col("close"), pl.col("rsi")
     known_at = pl.col("datetime") + pl.duration(days=1)
+    follows = close.shift(-1).over("symbol")
+    trend = np.random.default_rng(symbols.start).integers(0, len(TREND_STATES), rows.height)
+    rows = rows.with_columns(
+        asset_type=pl.lit(asset_type),
+        rsi_slope=rsi - rsi.shift(1).over("symbol"),
+        rsi_zscore=(rsi - rsi.rolling_mean(20).over("symbol")) / rsi.rolling_std(20).over("symbol"),
+        macd_histogram_pct=100 * pl.col("macd_histogram") / close,
+        atr_pct=100 * pl.col("atr") / close,
+        bar_known_at=known_at,
+        created_timestamp=known_at,
+        is_warm=pl.int_range(pl.len()).over("symbol") >= 200,
+        target_direction=(follows > close).cast(pl.Int64),
+        label_known_at=pl.when(follows.is_not_null()).then(known_at + pl.duration(days=1)),
+        trend_regime=pl.Series(trend).replace_strict(dict(enumerate(TREND_STATES)), return_dtype=pl.String),
+    )
     fillers = {
         one.name: pl.lit(_FILLERS[one.type]).alias(one.name)
         for one in load_schema().table(FEATURES_TABLE).columns
-        if not one.nullable and one.type in _FILLERS and one.name not in (*given, "symbol")
+        if not one.nullable and one.type in _FILLERS and one.name not in rows.columns
     }
-    return (
-        keys.with_columns(*fillers.values())
-        .with_columns(
-            *given.values(),
-            asset_type=pl.lit(asset_type),
-            bar_known_at=known_at,
-            created_timestamp=known_at,
-            is_warm=pl.lit(True),
-            target_direction=pl.Series(random.integers(0, 2, len(values))),
-            label_known_at=known_at + pl.duration(days=1),
-            atr_pct=pl.Series(2 + np.abs(values[:, 0]).astype(np.float64))
-            if "atr_pct" not in given
-            else pl.col("atr_pct"),
-            trend_regime=pl.lit("CONSOLIDATION"),
-        )
-        .select(list(dict.fromkeys(("asset_type", "symbol", "datetime", *given, *fillers, *_OTHERS))))
-        .to_arrow()
-    )
+    chosen = dict.fromkeys(("asset_type", "symbol", "datetime", *features(), *fillers, *_OTHERS))
+    return rows.with_columns(*fillers.values()).select(list(chosen)).to_arrow()
 
 
 _FILLERS = {"INT64": 0, "FLOAT64": 0.0, "STRING": "-"}

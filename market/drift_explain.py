@@ -7,7 +7,6 @@ size.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,15 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from market.drift import Floats
+from market.drift_basis import Basis, cut_scores
 from market.drift_grid import MISSING, Ruler
-from market.drift_relations import Moments, deviations, fit_adjustment
+from market.drift_relations import Adjustment, Moments, deviations, fit_adjustment
 
 _SHIFTS = np.round(np.arange(-40, 41) * 0.05, 2)
 """Deviations."""
 _FACTORS = np.exp(np.arange(-28, 29) * 0.025)
 """From a half to twice."""
-_ROWS = 4000
-"""Rows that are enough to tell."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +46,22 @@ class Suspect:
     """A feature whose week is explained, beside a features it is compared with (itself included).
 
     Attributes:
-        values: Of the week's rows, NaN where missing, shape (n,).
-        scores: Normal scores of the features, and of the bars before, shape (n, 2a).
-        position: Of the feature among them.
-        usual: Moments of weeks of training of the same 2a columns.
+        values: Of the week's rows that can be compared, NaN where missing, shape (n,).
+        columns: Of the same rows, all columns of the basis, shape (n, k).
+        position: Of the feature among the features of the basis.
+        beside: Which of those it is compared with, itself included.
+        basis: The columns.
+        usual: Moments of weeks of training, all columns.
         limits: What shift, scale, scatter and jump may not exceed, shape (4,).
         ruler: The feature's.
         deviation: Of its baseline.
     """
 
     values: Floats
-    scores: Floats
+    columns: Floats
     position: int
+    beside: npt.NDArray[np.bool_]
+    basis: Basis
     usual: Moments
     limits: Floats
     ruler: Ruler
@@ -68,34 +70,47 @@ class Suspect:
 
 def explain(given: Suspect) -> Explanation:
     """The better of the best shift and the best scale."""
-    every = max(1, given.values.size // _ROWS)
-    left = _left_after(given, given.values[::every], given.scores[::every])
-    shifts = [left(given.values[::every] - amount * given.deviation) for amount in _SHIFTS]
-    scales = [left(given.values[::every] / factor) for factor in _FACTORS]
+    level, since = (_Side(given, with_before) for with_before in (False, True))
+    table = cut_scores(given.ruler)
+
+    def left(changed: Floats) -> float:
+        codes = given.ruler.codes(changed)
+        score = np.where(codes == MISSING, 0.0, table[np.minimum(codes, table.size - 1)])
+        figures = np.concatenate([level.figures(score), since.figures(score)[:1]])
+        return float(np.max(np.abs(figures) / given.limits))
+
+    shifts = [left(given.values - amount * given.deviation) for amount in _SHIFTS]
+    scales = [left(given.values / factor) for factor in _FACTORS]
     best_shift, best_scale = int(np.argmin(shifts)), int(np.argmin(scales))
     if shifts[best_shift] <= scales[best_scale]:
         return Explanation("shift", float(_SHIFTS[best_shift]), shifts[best_shift])
     return Explanation("scale", float(_FACTORS[best_scale]), scales[best_scale])
 
 
-def _left_after(given: Suspect, values: Floats, scores: Floats) -> Callable[[Floats], float]:
-    """The largest figure over its limit, as a function of the feature's values."""
-    half, count, j = scores.shape[1] // 2, len(values), given.position
-    beside: npt.NDArray[np.intp] = np.arange(half)
-    usual_beside = fit_adjustment(given.usual.only(beside))
-    usual_since = fit_adjustment(given.usual, half)
-    mean, second = scores.mean(axis=0), scores.T @ scores / count
-    table = given.ruler.scores()
+class _Side:
+    """Figures of one feature beside the others, with or without the bars before, as a function of its scores.
 
-    def left(changed: Floats) -> float:
-        codes = given.ruler.codes(changed)
-        score = np.where(codes == MISSING, 0.0, table[np.minimum(codes, table.size - 1)])
-        products = scores.T @ score / count
-        products[j] = score @ score / count
-        mean[j], second[j], second[:, j] = score.mean(), products, products
-        week = Moments(np.array([count]), mean[None], second[None])
-        level, since = deviations(week.only(beside), usual_beside), deviations(week, usual_since)
-        figures = np.array([level.shift[0, j], level.log_scale[0, j], level.log_spread[0, j], since.shift[0, j]])
-        return float(np.max(np.abs(figures) / given.limits))
+    The prediction stays what it is whatever is done to the feature, so two columns are enough: feature and prediction.
+    """
 
-    return left
+    def __init__(self, given: Suspect, with_before: bool) -> None:
+        columns = given.basis.columns(given.beside, with_before=with_before)
+        own = given.basis.own(given.beside, with_before=with_before)
+        j = int(np.flatnonzero(np.flatnonzero(given.beside) == given.position)[0])
+        fitted = fit_adjustment(given.usual.only(columns), own)
+        others = -fitted.weights[j]
+        others[j] = 0.0
+        self._predicted = (given.columns[:, columns] - fitted.mean) @ others
+        self._usual = Adjustment(
+            weights=np.array([[1.0, -1.0]]),
+            mean=np.array([fitted.mean[j], 0.0]),
+            spread=fitted.spread[[j]],
+            variance=fitted.variance[[j]],
+        )
+
+    def figures(self, score: Floats) -> Floats:
+        """Shift, logarithms of scale and spread, shape (3,)."""
+        pair = np.column_stack([score, self._predicted])
+        week = Moments(np.array([len(pair)]), pair.mean(axis=0)[None], (pair.T @ pair / len(pair))[None])
+        found = deviations(week, self._usual)
+        return np.array([found.shift[0, 0], found.log_scale[0, 0], found.log_spread[0, 0]])

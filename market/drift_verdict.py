@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from market.drift import Floats
+from market.drift_basis import Basis
 from market.drift_faults import Kind
 from market.drift_relations import Deviations, Moments, cross_fitted, deviations, fit_adjustment
 from market.drift_weeks import Weeks
@@ -78,33 +79,47 @@ class Verdict:
         return tuple(dict.fromkeys(kinds[i] for i in np.argsort(-excess, kind="stable") if excess[i] > 0))
 
 
-def judge_features(
-    week: Weeks, usual: Weeks, block: npt.NDArray[np.intp], related: npt.NDArray[np.bool_], rule: Rule
-) -> Verdict:
-    """Judge the newest week by weeks of training.
+@dataclass(frozen=True)
+class Evidence:
+    """What a week is judged by.
 
-    Args:
+    Attributes:
         week: Figures of one week.
         usual: Figures of w weeks of training.
         block: Neighbouring weeks have one number, shape (w,), at least two numbers.
+        basis: Columns of their moments.
+        rule: Rate, margin and smallest differences.
+    """
+
+    week: Weeks
+    usual: Weeks
+    block: npt.NDArray[np.intp]
+    basis: Basis
+    rule: Rule
+
+
+def judge_features(given: Evidence, related: npt.NDArray[np.bool_]) -> Verdict:
+    """Judge the newest week by weeks of training.
+
+    Args:
+        given: The week, weeks of training, and the rule.
         related: Features that are compared with each other: measured, neither constant nor computed from others, and
             without a fault, shape (p,).
-        rule: Rate, margin and smallest differences.
     """
     shape = (len(FIGURES), related.size)
     verdict = Verdict(
         figures=np.full(shape, np.nan),
         limits=np.full(shape, np.nan),
-        usual=_quantile(usual.distance, 0.5),
+        usual=_quantile(given.usual.distance, 0.5),
         drifted=np.zeros(shape, bool),
     )
-    verdict.figures[0] = week.distance[0]
+    verdict.figures[0] = given.week.distance[0]
     active = related.copy()
-    step = _Step(week, usual, block, active, rule)
+    step = _Step(given, active)
     while active.any() and step.worst > 1:
         # one broken feature spoils the predictions of the others: the cause is the one without which least is left
         suspects = np.argsort(-step.excess[1:].max(axis=0), kind="stable")[: min(_SUSPECTS, int(active.sum()))]
-        without = [_Step(week, usual, block, active & (np.arange(active.size) != one), rule) for one in suspects]
+        without = [_Step(given, active & (np.arange(active.size) != one)) for one in suspects]
         cause = int(np.argmin([one.worst for one in without]))
         verdict.take(step, np.array([suspects[cause]]))
         verdict.drifted[1:, suspects[cause]] = _exceeding(step.excess[1:, suspects[cause]])
@@ -126,21 +141,21 @@ def _exceeding(excess: Floats) -> npt.NDArray[np.bool_]:
 class _Step:
     """Figures and limits with the features that still predict each other."""
 
-    def __init__(
-        self, week: Weeks, usual: Weeks, block: npt.NDArray[np.intp], active: npt.NDArray[np.bool_], rule: Rule
-    ) -> None:
+    def __init__(self, given: Evidence, active: npt.NDArray[np.bool_]) -> None:
+        week, usual, rule = given.week, given.usual, given.rule
         count, features = len(usual.rows), active.size
         weeks = np.full((len(FIGURES), count, features), np.nan)
         self.figures = np.full((len(FIGURES), features), np.nan)
         weeks[0], self.figures[0] = usual.distance, week.distance[0]
         if active.any():
-            chosen = np.flatnonzero(active)
-            with_before = np.concatenate([chosen, features + chosen])
+            chosen, measured = np.flatnonzero(active), active[given.basis.features]
             found, newest = [], []
-            for names, count_of in ((chosen, None), (with_before, chosen.size)):
-                moments = _moments(usual).only(names)
-                found.append(cross_fitted(moments, block, count_of))
-                newest.append(deviations(_moments(week).only(names), fit_adjustment(moments, count_of)))
+            for with_before in (False, True):
+                columns = given.basis.columns(measured, with_before=with_before)
+                own = given.basis.own(measured, with_before=with_before)
+                moments = moments_of(usual).only(columns)
+                found.append(cross_fitted(moments, given.block, own))
+                newest.append(deviations(moments_of(week).only(columns), fit_adjustment(moments, own)))
             weeks[1:, :, chosen] = _stacked(*found)
             self.figures[1:, chosen] = _stacked(*newest)[:, 0]
         least = np.array(rule.least)[:, None]
@@ -158,8 +173,9 @@ class _Step:
         return float(self.excess[1:].max(initial=0.0))
 
 
-def _moments(weeks: Weeks) -> Moments:
-    return Moments(weeks.rows, weeks.mean, weeks.second)
+def moments_of(weeks: Weeks) -> Moments:
+    """Of the rows that can be compared with others."""
+    return Moments(weeks.related, weeks.mean, weeks.second)
 
 
 def _stacked(beside: Deviations, since: Deviations) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 from configs.settings import Settings
 from feature_repo.services import feature_names
 from market.drift import Summary, bin_shares, kolmogorov_smirnov, population_stability, stability_edges, summarize
+from market.drift_bars import LOOKBACK_DAYS
 from market.errors import NoChampionError
 from monitoring.conditions import Condition, Moment
 from monitoring.drift_baseline import WEEK_DAYS, Baseline, BaselineKey, baseline_of
@@ -20,7 +21,7 @@ from monitoring.drift_read import NewestBars, newest_bars, newest_stamp, stored_
 from monitoring.drift_rows import FeatureRow, distributions_write
 from registry.bundle import BundleInfo
 from registry.models import ModelRegistry
-from warehouse.warehouse import ReadConnection, Warehouse
+from warehouse.warehouse import Warehouse
 
 _NEWEST_FULL_BUILD = """
 SELECT MAX(build_number) AS build FROM `tradehits.feature_builds` WHERE asset_type = @asset_type AND is_full
@@ -57,8 +58,7 @@ def measure(warehouse: Warehouse, registry: ModelRegistry, settings: Settings, m
         moment: Class, date of the row, and now.
     """
     info = _champion(registry, moment)
-    with warehouse.read() as read:
-        looked = _look(read, settings, moment, info)
+    looked = _look(warehouse, settings, moment, info)
     warehouse.write([distributions_write(moment, looked.rows)])
     return DriftFound(
         conditions=conditions_of(moment, looked.judgement),
@@ -82,20 +82,23 @@ def _champion(registry: ModelRegistry, moment: Moment) -> BundleInfo | None:
         return None
 
 
-def _look(read: ReadConnection, settings: Settings, moment: Moment, info: BundleInfo | None) -> _Looked:
-    newest = newest_stamp(read, moment.asset_type, moment.now)
+def _look(warehouse: Warehouse, settings: Settings, moment: Moment, info: BundleInfo | None) -> _Looked:
+    with warehouse.read() as read:
+        newest = newest_stamp(read, moment.asset_type, moment.now)
     if newest is None:
         return _Looked([], None, (f"{moment.asset_type}: no bar is stored that was known by {moment.now:%Y-%m-%d}",))
     if newest.date() <= moment.date - timedelta(days=WEEK_DAYS):
         note = f"{moment.asset_type}: the newest bar is of {newest:%Y-%m-%d}, there is none of the last 7 days"
         return _Looked([], None, (note,))
     features, notes = _features(settings, moment, info)
-    baseline = None if info is None else baseline_of(read, settings, _key(read, settings, moment, info, features))
+    baseline = (
+        None if info is None else baseline_of(warehouse, settings, _key(warehouse, settings, moment, info, features))
+    )
     if info is None:
         notes.append(f"{moment.asset_type}: there is no champion, so nothing to compare features with")
     elif baseline is None:
         notes.append(f"{moment.asset_type}: none of {info.model_version}'s training rows is stored: no baseline")
-    bars = _bars(read, settings, moment, newest, features, baseline)
+    bars = _bars(warehouse, settings, moment, newest, features, baseline)
     is_newest = bars.day > _day(newest) - WEEK_DAYS
     judgement = None if baseline is None else judge_bars(settings, baseline, bars, is_newest)
     rows = [_row(name, i, bars.values[is_newest, i], baseline, judgement) for i, name in enumerate(features)]
@@ -121,9 +124,9 @@ def _features(settings: Settings, moment: Moment, info: BundleInfo | None) -> tu
 
 
 def _key(
-    read: ReadConnection, settings: Settings, moment: Moment, info: BundleInfo, features: Sequence[str]
+    warehouse: Warehouse, settings: Settings, moment: Moment, info: BundleInfo, features: Sequence[str]
 ) -> BaselineKey:
-    [build] = read.query(_NEWEST_FULL_BUILD, {"asset_type": moment.asset_type}).to_pylist()
+    [build] = warehouse.query(_NEWEST_FULL_BUILD, {"asset_type": moment.asset_type}).to_pylist()
     own = tuple(name for name in features if name in info.features)
     return BaselineKey(
         asset_type=moment.asset_type,
@@ -139,7 +142,7 @@ def _key(
 
 
 def _bars(
-    read: ReadConnection,
+    warehouse: Warehouse,
     settings: Settings,
     moment: Moment,
     newest: datetime,
@@ -147,17 +150,18 @@ def _bars(
     baseline: Baseline | None,
 ) -> NewestBars:
     """The newest weeks; outcomes of one bar lie a week behind, so one week more than relations need."""
-    weeks = settings.drift.block_weeks + 1
+    days = max(WEEK_DAYS * settings.drift.block_weeks, LOOKBACK_DAYS) + WEEK_DAYS
     rulers = () if baseline is None else baseline.rulers
     missing = len(features) - len(rulers)
-    return newest_bars(
-        read,
-        moment.asset_type,
-        since=newest - timedelta(days=WEEK_DAYS * weeks),
-        now=moment.now,
-        features=features,
-        rulers=(*rulers, *[None] * missing),
-    )
+    with warehouse.read() as read:
+        return newest_bars(
+            read,
+            moment.asset_type,
+            since=newest - timedelta(days=days),
+            now=moment.now,
+            features=features,
+            rulers=(*rulers, *[None] * missing),
+        )
 
 
 def _row(

@@ -23,16 +23,24 @@ import numpy.typing as npt
 from configs.settings import Settings
 from market.assets import AssetType
 from market.drift import Floats, Summary, summarize
-from market.drift_grid import Ruler, ruler
-from market.drift_weeks import Weeks, measure_weeks
-from monitoring.drift_read import Extent, training_columns, training_extent, training_weeks
-from warehouse.warehouse import ReadConnection
+from market.drift_bars import COMPANIONS, LOOKBACK_DAYS, companions
+from market.drift_basis import Basis, basis_of
+from market.drift_grid import KNOTS, Ruler, ruler
+from market.drift_weeks import CodedRows, Weeks, in_order, joined_weeks, measure_weeks
+from monitoring.drift_read import INTERACTIONS_SQL, Extent, training_columns, training_extent, training_weeks
+from warehouse.warehouse import Warehouse
 
 WEEK_DAYS = 7
-_FORMAT = 1
+_FORMAT = 2
+"""Goes up when stored figures mean something else under the same names."""
+_LAYOUT = (*(one.name for one in fields(Weeks)), *COMPANIONS, KNOTS)
+"""What is stored: a folder of another layout is another folder, made anew and never read."""
 _GROUP_BYTES = 640 * 2**20
 """Columns are read in groups of at most so many bytes."""
+_RULER_ROWS = 200_000
+"""Rows that are enough to rank what bars say."""
 _BASELINE, _WEEKS = "baseline.json", "weeks.npz"
+_RULER = ("knots", "upto")
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class BaselineKey:
     @property
     def digest(self) -> str:
         """The name of its folder."""
-        text = json.dumps([_FORMAT, asdict(self)], default=str, sort_keys=True)
+        text = json.dumps([_FORMAT, _LAYOUT, asdict(self)], default=str, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -80,6 +88,7 @@ class Baseline:
         rulers: Of each feature; None where no row has a value.
         usual: Weeks of training; may be none.
         block: Number of each week's block of neighbours, shape (weeks,).
+        basis: Columns of the weeks' moments: the measurements among the features, beside what the bars say.
         folder: Where the sorted values lie.
     """
 
@@ -89,6 +98,7 @@ class Baseline:
     rulers: tuple[Ruler | None, ...]
     usual: Weeks
     block: npt.NDArray[np.intp]
+    basis: Basis
     folder: Path
 
     def values(self, column: int) -> Floats:
@@ -97,38 +107,49 @@ class Baseline:
         return mapped
 
 
-def baseline_of(read: ReadConnection, settings: Settings, key: BaselineKey) -> Baseline | None:
-    """The kept baseline, or a new one from the feature table; None when the champion has no training rows there."""
+def baseline_of(warehouse: Warehouse, settings: Settings, key: BaselineKey) -> Baseline | None:
+    """The kept baseline, or a new one from the feature table; None when the champion has no training rows there.
+
+    A new one is read in several short looks, and computed between them: writers wait for none of the arithmetic. A bar
+    corrected in between is old in one column and new in another, which moves no figure of some thousand rows.
+    """
     # looking back day by day must not push out what every new day needs
     root = settings.paths.cache / "drift" / key.asset_type / ("past" if key.is_past else "champion")
     folder = root / key.digest
     if not (folder / _BASELINE).exists():
-        extent = training_extent(read, key.asset_type, key.through)
+        with warehouse.read() as read:
+            extent = training_extent(read, key.asset_type, key.through)
         if not extent.rows or extent.first is None or extent.last is None:
             return None
         being_made = root / f".{key.digest}.{uuid.uuid4().hex}"
         being_made.mkdir(parents=True)
         try:
-            _make(read, settings, key, extent, being_made)
+            _make(warehouse, settings, key, extent, being_made)
             _put(being_made, folder)
         finally:
             shutil.rmtree(being_made, ignore_errors=True)
     return _load(key, folder)
 
 
-def _make(read: ReadConnection, settings: Settings, key: BaselineKey, extent: Extent, folder: Path) -> None:
+def _make(warehouse: Warehouse, settings: Settings, key: BaselineKey, extent: Extent, folder: Path) -> None:
     group = max(1, _GROUP_BYTES // (8 * extent.rows))
     summaries: list[Summary] = []
     with ThreadPoolExecutor(settings.warehouse.threads) as pool:
         for start in range(0, len(key.features), group):
             names = key.features[start : start + group]
-            columns = training_columns(read, key.asset_type, key.through, names, extent.rows)
+            with warehouse.read() as read:
+                columns = training_columns(read, key.asset_type, key.through, names)
             files = [folder / _file(start + i) for i in range(len(names))]
             summaries += pool.map(_sort_into, columns, files)
             del columns
-    rulers = _rulers(folder, summaries)
-    usual, block = _weeks(read, key, extent, rulers)
-    np.savez(folder / _WEEKS, block=block, **{field.name: getattr(usual, field.name) for field in fields(Weeks)})
+    usual, block, basis = _weeks(warehouse, key, extent, _rulers(folder, summaries))
+    of_bars = {
+        f"{name}_{part}": getattr(one, part)
+        for name, one in zip(COMPANIONS, basis.companions, strict=False)
+        for part in _RULER
+    }
+    figures = {field.name: getattr(usual, field.name) for field in fields(Weeks)}
+    np.savez(folder / _WEEKS, block=block, measured=basis.features, **figures, **of_bars)
     told = {"key": asdict(key), "rows": extent.rows, "summaries": [asdict(one) for one in summaries]}
     (folder / _BASELINE).write_text(json.dumps(told, default=str, indent=1), encoding="utf-8")
 
@@ -147,25 +168,61 @@ def _rulers(folder: Path, summaries: Sequence[Summary]) -> tuple[Ruler | None, .
 
 
 def _weeks(
-    read: ReadConnection, key: BaselineKey, extent: Extent, rulers: Sequence[Ruler | None]
-) -> tuple[Weeks, npt.NDArray[np.intp]]:
+    warehouse: Warehouse, key: BaselineKey, extent: Extent, rulers: Sequence[Ruler | None]
+) -> tuple[Weeks, npt.NDArray[np.intp], Basis]:
     """Blocks of weeks, evenly spread; the newest week of training is left out, for it may be the one to judge."""
     assert extent.first is not None and extent.last is not None
     firsts, block = plan_weeks(
         (extent.last - extent.first).days + 1 - WEEK_DAYS, blocks=key.blocks, block_weeks=key.block_weeks
     )
-    chosen = np.zeros((extent.last - extent.first).days + 1, bool)
+    days = (extent.last - extent.first).days + 1
+    chosen, coded = (_marked(days, firsts, before) for before in (LOOKBACK_DAYS, WEEK_DAYS))
+    stamps = (extent.first, extent.last + timedelta(days=1))
+    with warehouse.read() as read:
+        rows = training_weeks(read, key.asset_type, key.through, stamps, key.features, rulers, chosen, coded)
+    basis = _basis(key, rulers, rows)
+    firsts += np.datetime64(extent.first.replace(tzinfo=None), "D").astype(np.int64)
+    # block by block: what bars say beside features takes more memory than the features
+    parts = [
+        measure_weeks(_of_days(rows, own[0] - LOOKBACK_DAYS, own[-1] + WEEK_DAYS), rulers, own, WEEK_DAYS, basis)
+        for own in (firsts[block == number] for number in np.unique(block))
+    ]
+    usual = joined_weeks(parts) if parts else measure_weeks(rows, rulers, firsts, WEEK_DAYS, basis)
+    kept = np.flatnonzero(_is_full(usual.rows) & (_is_full(usual.related) | ~usual.related.any()))
+    return usual.take(kept), block[kept], basis
+
+
+def _marked(days: int, firsts: npt.NDArray[np.int64], before: int) -> npt.NDArray[np.bool_]:
+    """Days of the weeks, and so many before each."""
+    marked = np.zeros(days, bool)
     for first in firsts:
-        chosen[max(0, first - WEEK_DAYS) : first + WEEK_DAYS] = True
-    until = extent.last + timedelta(days=1)
-    rows = training_weeks(read, key.asset_type, key.through, (extent.first, until), key.features, rulers, chosen)
-    start = np.datetime64(extent.first.replace(tzinfo=None), "D").astype(np.int64)
-    usual = measure_weeks(rows, rulers, firsts + start, WEEK_DAYS)
-    # weeks of a history that had hardly begun, and weeks of holidays, are no measure of a usual one
-    if not usual.rows.any():
-        return usual.take(np.empty(0, np.intp)), np.empty(0, np.intp)
-    kept = np.flatnonzero(usual.rows >= max(1.0, 0.5 * float(np.median(usual.rows[usual.rows > 0]))))
-    return usual.take(kept), block[kept]
+        marked[max(0, first - before) : first + WEEK_DAYS] = True
+    return marked
+
+
+def _of_days(rows: CodedRows, first: int, until: int) -> CodedRows:
+    return rows.take(np.flatnonzero((rows.day >= first) & (rows.day < until)))
+
+
+def _basis(key: BaselineKey, rulers: Sequence[Ruler | None], rows: CodedRows) -> Basis:
+    """Measurements are compared: not flags, nor what is computed from other features, nor what never changes."""
+    measured = [
+        i
+        for i, (name, one) in enumerate(zip(key.features, rulers, strict=True))
+        if one is not None and not one.is_discrete and name not in INTERACTIONS_SQL
+    ]
+    # whole symbols: what a bar says depends on the bars before it
+    every = -(-rows.day.size // _RULER_ROWS)
+    some = rows.take(np.flatnonzero(rows.symbol % every == 0)) if every > 1 else rows
+    ordered = some.take(in_order(some))
+    return basis_of(np.array(measured, np.intp), companions(ordered.prices, ordered.symbol, ordered.day))
+
+
+def _is_full(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Weeks of a history that had hardly begun, and weeks of holidays, are no measure of a usual one."""
+    known = rows[rows > 0]
+    full: npt.NDArray[np.bool_] = rows >= max(1.0, 0.5 * float(np.median(known))) if known.size else rows > 0
+    return full
 
 
 def plan_weeks(days: int, *, blocks: int, block_weeks: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
@@ -208,8 +265,14 @@ def _load(key: BaselineKey, folder: Path) -> Baseline:
     summaries = tuple(_summary(one) for one in told["summaries"])
     with np.load(folder / _WEEKS) as stored:
         usual = Weeks(*(stored[field.name] for field in fields(Weeks)))
-        block = stored["block"]
-    return Baseline(key, told["rows"], summaries, _rulers(folder, summaries), usual, block, folder)
+        block, measured = stored["block"], stored["measured"]
+        beside = tuple(
+            Ruler(stored[f"{name}_knots"], stored[f"{name}_upto"], is_discrete=False)
+            for name in COMPANIONS
+            if f"{name}_{_RULER[0]}" in stored
+        )
+    rulers = _rulers(folder, summaries)
+    return Baseline(key, told["rows"], summaries, rulers, usual, block, Basis(measured, beside), folder)
 
 
 def _summary(told: Mapping[str, object]) -> Summary:

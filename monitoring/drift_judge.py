@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +14,17 @@ from market.drift_explain import Explanation
 from market.drift_faults import Fault, Judged, Kind, find_faults
 from market.drift_grid import Ruler
 from market.drift_regime import RegimeShift, RelationChange, relation_changes, trend_shift, volatility_shift
-from market.drift_verdict import Rule, Verdict, judge_features
+from market.drift_verdict import Evidence, Rule, Verdict, judge_features
 from market.drift_weeks import CodedRows, Weeks, measure_weeks
 from monitoring.drift_baseline import WEEK_DAYS, Baseline
-from monitoring.drift_read import INTERACTIONS_SQL, NewestBars
+from monitoring.drift_read import NewestBars
 from monitoring.drift_suspects import explanations
 
 _BREAKS_RELATIONS = frozenset({"unit change", "stuck value", "missing values"})
 _COMPARABLE_SHARE = 0.5
-_MOST_COMMON = 0.85
 """Of a usual week's bars: with fewer, figures scatter more than those of the weeks they are compared with."""
+_MOST_COMMON = 0.85
+_UNRELATED = "{} bars of the newest 7 days have a gapless past: features are not compared with each other"
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,15 @@ def judge_bars(settings: Settings, baseline: Baseline, bars: NewestBars, is_newe
         )
     last = int(bars.day.max())
     rows = _of_features(rows, len(features))
-    week = measure_weeks(rows, baseline.rulers, np.array([last - WEEK_DAYS + 1]), WEEK_DAYS)
+    week = measure_weeks(rows, baseline.rulers, np.array([last - WEEK_DAYS + 1]), WEEK_DAYS, baseline.basis)
     notes = [*_feature_notes(baseline), *_size_notes(week, baseline.usual)]
     faults = _faults(baseline, bars, is_judged)
     is_comparable = not _size_notes(week, baseline.usual)
-    related = _related(baseline, faults)
-    verdict = judge_features(week, baseline.usual, baseline.block, related, _rule(settings)) if is_comparable else None
+    related = _related(baseline, faults, week)
+    given = Evidence(week, baseline.usual, baseline.block, baseline.basis, _rule(settings))
+    verdict = judge_features(given, related) if is_comparable else None
+    if verdict is not None and not related.any():
+        notes.append(_UNRELATED.format(int(week.related[0])))
     reasons = (
         explanations(baseline, rows, bars.values[bars.is_warm], verdict, related, last - WEEK_DAYS + 1)
         if verdict is not None
@@ -160,7 +164,7 @@ def _with(judgement: Judgement, note: str) -> Judgement:
 
 
 def _of_features(rows: CodedRows, count: int) -> CodedRows:
-    return CodedRows(rows.codes[:, :count], rows.day, rows.symbol, rows.direction, rows.volatility_pct, rows.trend)
+    return replace(rows, codes=rows.codes[:, :count])
 
 
 def _feature_notes(baseline: Baseline) -> list[str]:
@@ -217,18 +221,15 @@ def _rule(settings: Settings) -> Rule:
     return Rule(chosen.false_alarm_rate, chosen.margin, smallest)
 
 
-def _related(baseline: Baseline, faults: Sequence[tuple[Fault, ...]]) -> npt.NDArray[np.bool_]:
-    """Features that are compared with each other: measurements that are not computed from others and not broken."""
-    return np.array(
-        [
-            one is not None
-            and not one.is_discrete
-            and name not in INTERACTIONS_SQL
-            and not any(fault.kind in _BREAKS_RELATIONS for fault in faulty)
-            for name, one, faulty in zip(baseline.key.features, baseline.rulers, faults, strict=True)
-        ],
-        dtype=bool,
-    )
+def _related(baseline: Baseline, faults: Sequence[tuple[Fault, ...]], week: Weeks) -> npt.NDArray[np.bool_]:
+    """Features that are compared with each other: unbroken measurements; none when too few bars have a past."""
+    found = np.zeros(len(faults), bool)
+    usual = baseline.usual.related
+    if baseline.basis.companions and week.related[0] >= max(1.0, _COMPARABLE_SHARE * float(np.median(usual))):
+        found[baseline.basis.features] = True
+    for column, faulty in enumerate(faults):
+        found[column] &= not any(fault.kind in _BREAKS_RELATIONS for fault in faulty)
+    return found
 
 
 def _feature(

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from market.assets import AssetType
 from market.drift import Floats
+from market.drift_bars import PRICES
 from market.drift_grid import MISSING, Ruler
 from market.drift_weeks import TREND_STATES, CodedRows
 from warehouse.features import FEATURES_TABLE
@@ -31,7 +32,9 @@ INTERACTIONS_SQL = MappingProxyType(
 """The on-demand features as expressions over stored columns."""
 
 _TRAINED = "asset_type = @asset_type AND label_known_at <= @through"
-_CONTEXT = "symbol, datetime, atr_pct AS class_volatility, trend_regime"
+_CONTEXT = "symbol, datetime, atr_pct AS class_volatility, trend_regime, " + ", ".join(
+    f"CAST({name} AS FLOAT64) AS bar_{name}" for name in PRICES
+)
 _BATCH_ROWS = 65_536
 _DAY = np.timedelta64(1, "D")
 
@@ -78,12 +81,10 @@ FROM `{FEATURES_TABLE}` WHERE {_TRAINED}
     return Extent(row["row_count"], row["first"], row["last"])
 
 
-def training_columns(
-    read: ReadConnection, asset_type: AssetType, through: datetime, features: Sequence[str], rows: int
-) -> Floats:
+def training_columns(read: ReadConnection, asset_type: AssetType, through: datetime, features: Sequence[str]) -> Floats:
     """Features of the training rows in no particular order, float64 (features, rows), NaN where missing."""
     sql = f"SELECT {_selected(features)} FROM `{FEATURES_TABLE}` WHERE {_TRAINED}"
-    found = np.empty((len(features), rows))
+    found = np.empty((len(features), training_extent(read, asset_type, through).rows))
     start = 0
     for batch in read.stream(sql, {"asset_type": asset_type, "through": through}, batch_rows=_BATCH_ROWS):
         part = slice(start, start + batch.num_rows)
@@ -101,8 +102,9 @@ def training_weeks(
     features: Sequence[str],
     rulers: Sequence[Ruler | None],
     chosen: npt.NDArray[np.bool_],
+    coded: npt.NDArray[np.bool_],
 ) -> CodedRows:
-    """Training rows with a full history on chosen days, as codes.
+    """Training rows with a full history on chosen days, as codes, in no particular order.
 
     Args:
         read: The warehouse.
@@ -112,6 +114,7 @@ def training_weeks(
         features: Names.
         rulers: Of each.
         chosen: Whether a day counts, from the first one on, shape (days,).
+        coded: Whether its features do, too; else prices alone are wanted and every code is `MISSING`.
     """
     sql = f"""
 SELECT {_CONTEXT}, CAST(target_direction AS FLOAT64) AS outcome, {_selected(features)}
@@ -124,7 +127,7 @@ WHERE {_TRAINED} AND is_warm AND datetime >= @first AND datetime < @until
     parts = []
     for batch in read.stream(sql, parameters, batch_rows=_BATCH_ROWS):
         kept = batch.filter(pa.array(chosen[_days(batch) - first]))
-        parts.append(_coded(kept, features, rulers, symbols))
+        parts.append(_coded(kept, features, rulers, symbols, coded[_days(kept) - first]))
     return _in_order(_joined(parts, len(features)), symbols)
 
 
@@ -171,12 +174,16 @@ def _selected(features: Sequence[str]) -> str:
 
 
 def _coded(
-    batch: pa.RecordBatch, features: Sequence[str], rulers: Sequence[Ruler | None], symbols: dict[str, int]
+    batch: pa.RecordBatch,
+    features: Sequence[str],
+    rulers: Sequence[Ruler | None],
+    symbols: dict[str, int],
+    wanted: npt.NDArray[np.bool_] | slice = slice(None),
 ) -> CodedRows:
     codes = np.full((batch.num_rows, len(features)), MISSING)
     for column, (name, one) in enumerate(zip(features, rulers, strict=True)):
         if one is not None:
-            codes[:, column] = one.codes(_numbers(batch.column(name)))
+            codes[wanted, column] = one.codes(_numbers(batch.column(name))[wanted])
     return CodedRows(
         codes=codes,
         day=_days(batch),
@@ -184,6 +191,7 @@ def _coded(
         direction=_numbers(batch.column("outcome")),
         volatility_pct=_numbers(batch.column("class_volatility")),
         trend=_numbered(batch.column("trend_regime"), {name: i for i, name in enumerate(TREND_STATES)}).astype(np.int8),
+        prices=np.column_stack([_numbers(batch.column(f"bar_{name}")) for name in PRICES]),
     )
 
 
@@ -199,6 +207,7 @@ def _joined(parts: Sequence[CodedRows], features: int) -> CodedRows:
         direction=whole((one.direction for one in parts), floats),
         volatility_pct=whole((one.volatility_pct for one in parts), floats),
         trend=whole((one.trend for one in parts), np.empty(0, np.int8)),
+        prices=whole((one.prices for one in parts), np.empty((0, len(PRICES)))),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from market.drift_bars import companions
 from market.drift_explain import Explanation, Suspect, explain
-from market.drift_relations import Moments
-from market.drift_verdict import Verdict
-from market.drift_weeks import CodedRows, in_order, score_tables, scored, split_weeks
+from market.drift_verdict import Verdict, moments_of
+from market.drift_weeks import CodedRows, in_order, related_columns, score_tables, split_weeks
 from monitoring.drift_baseline import WEEK_DAYS, Baseline
 
 LEAST_SIZE = 0.1
@@ -37,25 +37,26 @@ def explanations(
     if not apart.any():
         return {}
     order = in_order(rows)
-    ordered = rows.take(order)
-    [(own, earlier)] = split_weeks(ordered, np.array([first]), WEEK_DAYS)
-    scores = scored(ordered.codes[own], earlier, score_tables(baseline.rulers))
-    week_values = values[order[own]]
+    ordered, tables, basis = rows.take(order), score_tables(baseline.rulers), baseline.basis
+    beside = companions(ordered.prices, ordered.symbol, ordered.day)
+    [(own, before)] = split_weeks(ordered, np.array([first]), WEEK_DAYS)
+    chosen, columns = related_columns(ordered, own, before, basis, beside, tables)
+    week_values, usual = values[order[chosen]], moments_of(baseline.usual)
     found = {}
     for column in np.flatnonzero(apart):
-        # the other suspects say nothing about this one
-        beside = np.flatnonzero(related & (~apart | (np.arange(apart.size) == column)))
-        columns = np.concatenate([beside, apart.size + beside])
         one, deviation = baseline.rulers[column], baseline.summaries[column].std
         if one is None or not deviation:
             continue
-        usual = baseline.usual
+        # the other suspects say nothing about this one
+        compared = related & (~apart | (np.arange(apart.size) == column))
         reason = explain(
             Suspect(
                 values=week_values[:, column],
-                scores=scores[:, columns],
-                position=int(np.searchsorted(beside, column)),
-                usual=Moments(usual.rows, usual.mean, usual.second).only(columns),
+                columns=columns,
+                position=int(np.searchsorted(basis.features, column)),
+                beside=compared[basis.features],
+                basis=basis,
+                usual=usual,
                 limits=verdict.limits[1:, column],
                 ruler=one,
                 deviation=deviation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -109,11 +109,13 @@ def clean_rows(
     return rows.with_columns(bar_known_at=known_at, ingested_at=known_at)
 
 
-def simulated(folder: Path, asset_type: AssetType = "stocks", seed: int = 1, symbols: int = 24) -> World:
+def simulated(
+    folder: Path, asset_type: AssetType = "stocks", seed: int = 1, symbols: int = 24, start: date = START
+) -> World:
     """A world with features of simulated bars."""
     settings = settings_in(folder)
     warehouse = DuckDBWarehouse.scratch(settings.warehouse)
-    return filled(settings, warehouse, asset_type, clean_rows(asset_type, seed, symbols))
+    return filled(settings, warehouse, asset_type, clean_rows(asset_type, seed, symbols, start=start))
 
 
 def filled(settings: Settings, warehouse: Warehouse, asset_type: AssetType, rows: pl.DataFrame) -> World:
@@ -129,11 +131,17 @@ Change = Callable[[pl.Expr], pl.Expr]
 
 def with_fault(world: World, feature: str, change: Change, day: date = TODAY) -> DriftFound:
     """What is found when a feature of the newest 7 days was changed; the table is as before afterwards."""
+    return with_faults(world, {feature: change}, day)
+
+
+def with_faults(world: World, changes: Mapping[str, Change], day: date = TODAY) -> DriftFound:
+    """The same with several features at once."""
     before = world.rows(day - timedelta(days=7)).filter(pl.col("datetime") <= midnight(day))
-    kind = before.schema[feature]
-    changed = change(pl.col(feature).cast(pl.Float64))
-    whole = changed if kind == pl.Float64 else changed.round()
-    world.put(before.with_columns(whole.cast(kind).alias(feature)))
+    changed = {}
+    for feature, change in changes.items():
+        kind, values = before.schema[feature], change(pl.col(feature).cast(pl.Float64))
+        changed[feature] = (values if kind == pl.Float64 else values.round()).cast(kind)
+    world.put(before.with_columns(**changed))
     try:
         return world.measure(day)
     finally:
