@@ -62,7 +62,7 @@ class MonitoredClass:
 
 
 def monitor_class(warehouse: Warehouse, registry: ModelRegistry, settings: Settings, moment: Moment) -> MonitoredClass:
-    """Judge a class at a moment, keep its alerts, write its report, and say what is advised."""
+    """Judge a class at a moment, write its report, keep its alerts, and say what is advised."""
     told = Told()
     ruled = told.part("the accuracy rule", _rule, warehouse, settings, moment)
     conditions = [ruled.condition] if ruled and ruled.condition else []
@@ -78,11 +78,12 @@ def monitor_class(warehouse: Warehouse, registry: ModelRegistry, settings: Setti
     if drift is not None:
         conditions += drift.conditions
         told.notes += drift.notes
-    changes = told.part("alerts", _apply, warehouse, settings, moment, conditions)
-    advice = told.part("advice", _advise, warehouse, settings, moment)
     source = ruled.source if ruled else None
     shown = (drift, source, decay)
     pages = told.part("the report", _report, warehouse, registry, settings, moment, *shown, is_vital=False)
+    # a stored judgement is how catching up knows a day that is done: it comes after all that belongs to the day
+    changes = told.part("alerts", _apply, warehouse, settings, moment, conditions)
+    advice = told.part("advice", _advise, warehouse, settings, moment)
     if pages is not None:
         told.notes += [pages.note] if pages.note else []
     if changes is not None:
