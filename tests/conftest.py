@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+import feature_repo  # noqa: F401  (before tests import Feast, as in our own processes)
+
 if TYPE_CHECKING:
     from tests.system.emulator import Emulator
 
