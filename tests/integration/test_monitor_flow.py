@@ -27,6 +27,7 @@ from flows.monitor_show import as_json, as_table
 from flows.prefecting import PlainTasks
 from flows.progress import LogReporter
 from market.errors import ConfigError
+from monitoring.alerts import newest_judged
 from monitoring.performance import refresh
 from tests.contract.performance_world import with_rule
 from tests.contract.table_rows import scratch_warehouse
@@ -278,6 +279,29 @@ def test_killed_between_any_two_writes_the_next_run_ends_the_same(
     assert died >= 3
     for name, rows in tables(world).items():
         assert_frame_equal(rows, expected[name])
+
+
+def test_a_day_whose_report_was_cut_off_does_not_count_as_judged(
+    predicted_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = opened(tmp_path / "home", predicted_home)
+
+    class Cut(BaseException):
+        """A kill is no exception that anybody handles."""
+
+    def cut(*_: object) -> None:
+        raise Cut
+
+    monkeypatch.setattr("monitoring.reports.write", cut)
+    with pytest.raises(Cut):
+        monitor(world.context, CLASSES[:1])
+    with world.context.warehouse.read() as read:
+        assert newest_judged(read, CLASSES[0]) is None
+    monkeypatch.undo()
+    monkeypatch.setenv("TRADEHITS_HOME", str(world.settings.paths.home.parent))
+    monitor(world.context, CLASSES[:1])
+    with world.context.warehouse.read() as read:
+        assert newest_judged(read, CLASSES[0]) is not None
 
 
 def test_two_refreshes_at_once_write_each_row_once(predicted_home: Path, tmp_path: Path) -> None:
