@@ -11,11 +11,13 @@ from market.assets import AssetType
 from market.errors import IntegrityError, MixedVariantError, RegistryError
 from registry.models import ModelRegistry
 from registry.store import MetricRow
+from registry.versions import newest_number
 from training.card import CONTRIBUTIONS_ARTIFACT, DECISION_ARTIFACT, write_card
 from training.contributions import contributions
 from training.dataset import Dataset
 from training.gate import Decision
 from training.promotion import judge, promote_judged, promotion_asked, settle
+from warehouse.champions import published_champions
 
 BY = "ml_pipeline"
 
@@ -69,6 +71,26 @@ def finish_interrupted(context: Context, registry: ModelRegistry, asset_types: S
             settle(context.warehouse, context.settings, registry, asset_type)
         except (RegistryError, MixedVariantError, IntegrityError) as error:
             log.warning("the record of %s is not its champion's: %s", asset_type, error)
+
+
+def require_published_versions(context: Context, registry: ModelRegistry, asset_types: Sequence[AssetType]) -> None:
+    """Refuse to train where the next version would get the name of one whose record is published.
+
+    Raises:
+        RegistryError: The warehouse knows a later version than MLflow's store, which was lost or is another one.
+    """
+    with context.warehouse.read() as read:
+        published = published_champions(read)
+    for asset_type in asset_types:
+        if asset_type not in published:
+            continue
+        known = published[asset_type].model_version
+        if newest_number(registry, asset_type) < int(known.rpartition("/")[2]):
+            raise RegistryError(
+                f"{known}, whose record is published, is not in MLflow's store: another model would get its name",
+                remedy="bring the store back (`tradehits restore`, or mend mlflow.tracking_uri); where it is lost for "
+                f"good, move {context.settings.paths.home} aside and run `tradehits run`",
+            )
 
 
 def decision_metrics(decision: Decision) -> Iterator[MetricRow]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flows.champions import challenge, finish_interrupted
+from flows.champions import challenge, finish_interrupted, require_published_versions
 from flows.context import Context
 from market.assets import AssetType
 from market.errors import TrainingError
@@ -94,6 +94,7 @@ def train(
         KnowledgeTimeError: Nobody can say what was known at `as_of`.
         TrainingError: There is nothing to train on.
         IntegrityError: A check failed; the run is kept, nothing of it is published.
+        RegistryError: MLflow's store does not hold the published champion's version.
     """
     chosen = list(asset_types) or stored_asset_types(context.warehouse)
     if not chosen:
@@ -105,6 +106,7 @@ def train(
     registry = ModelRegistry(store)
     tags = {**snapshot_tags(), "profile": context.settings.profile, **_as_of_tags(as_of)}
     if as_of is None:
+        require_published_versions(context, registry, chosen)
         finish_interrupted(context, registry, chosen)
     with store.start_run("walk-forward", tags=tags) as parent:
         return [

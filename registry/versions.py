@@ -50,10 +50,19 @@ def list_versions(registry: ModelRegistry, asset_types: Sequence[AssetType] = AS
     found = []
     for asset_type in asset_types:
         name = registered_name(asset_type)
-        stored = registry.store.client.search_model_versions(f"name = '{name}'", max_results=10_000)
-        newest_first = sorted(stored, key=lambda version: -int(version.version))
-        found += [version_facts(registry, asset_type, f"{name}/{version.version}") for version in newest_first]
+        numbers = sorted(_numbers(registry, asset_type), reverse=True)
+        found += [version_facts(registry, asset_type, f"{name}/{number}") for number in numbers]
     return found
+
+
+def newest_number(registry: ModelRegistry, asset_type: AssetType) -> int:
+    """Number of a class's newest version; 0 before the first."""
+    return max(_numbers(registry, asset_type), default=0)
+
+
+def _numbers(registry: ModelRegistry, asset_type: AssetType) -> list[int]:
+    filtered = f"name = '{registered_name(asset_type)}'"
+    return [int(one.version) for one in registry.store.client.search_model_versions(filtered, max_results=10_000)]
 
 
 def version_facts(registry: ModelRegistry, asset_type: AssetType, model_version: str) -> VersionFacts:

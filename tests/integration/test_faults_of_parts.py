@@ -169,14 +169,15 @@ def test_without_its_mlflow_store_nothing_is_predicted_and_nothing_is_lost(world
     before, mlruns = contents(world), world.settings.paths.mlruns
     mlruns.rename(mlruns.with_name("away"))
     environment = {"TRADEHITS_HOME": str(world.settings.paths.home.parent), "TRADEHITS_PROFILE": "test"}
-    gone = subprocess.run(  # a process of its own: MLflow keeps a database open by its name for as long as it lives
-        [str(Path(sys.executable).with_name("tradehits")), "predict", "--asset-type", "crypto"],
-        env=os.environ | environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert gone.returncode == 1
-    assert "walk_forward_crypto/1" in gone.stderr
-    assert "remedy:" in gone.stderr
-    assert "Traceback" not in gone.stderr
+    for command, message in (("predict", "walk_forward_crypto/1"), ("train", "another model would get its name")):
+        gone = subprocess.run(  # a process of its own: MLflow keeps a database open by its name for as long as it lives
+            [str(Path(sys.executable).with_name("tradehits")), command, "--asset-type", "crypto"],
+            env=os.environ | environment, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert gone.returncode == 1
+        assert message in gone.stderr
+        assert "remedy:" in gone.stderr
+        assert "Traceback" not in gone.stderr
     after = contents(world)
     assert [after[name] for name in PREDICTED] == [before[name] for name in PREDICTED]
     shutil.rmtree(mlruns)
