@@ -17,7 +17,7 @@ run: $(VENV)/.installed  ## set-up, then the main job: bars to published predict
 	$(BIN)/tradehits run
 
 test: $(VENV)/.installed-test lint  ## set-up, linters, types and tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not system"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow and not system"
 
 test-all: $(VENV)/.installed-test lint  ## the tests and the longer studies
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=searching -m "not system"
