@@ -67,6 +67,7 @@ def _show(month: Month) -> None:
             round(day.seconds, 1),
         )
         trained = "trained" if day.retrained else ""
+        trained += f", {', '.join(day.refused)} refused" if day.refused else ""
         table.add_row(f"{day.date:%a %Y-%m-%d}", trained, *map(str, numbers), "; ".join(filter(None, (told, broken))))
     console = Console()
     console = Console(width=max(console.width, _WIDTH))

@@ -13,7 +13,7 @@ import polars as pl
 from flows.champions import challenge, finish_interrupted, require_published_versions
 from flows.context import Context
 from market.assets import AssetType
-from market.errors import TrainingError
+from market.errors import IntegrityError, TrainingError
 from registry.models import ModelRegistry
 from registry.provenance import snapshot_tags
 from registry.store import RunStore
@@ -81,7 +81,11 @@ class TrainReport:
 
 
 def train(
-    context: Context, asset_types: Sequence[AssetType] = (), *, as_of: datetime | None = None
+    context: Context,
+    asset_types: Sequence[AssetType] = (),
+    *,
+    as_of: datetime | None = None,
+    refused: dict[AssetType, IntegrityError] | None = None,
 ) -> list[TrainReport]:
     """Train asset classes (all with bars by default) under one MLflow parent run.
 
@@ -89,11 +93,12 @@ def train(
         context: Settings, warehouse, progress.
         asset_types: Classes to train.
         as_of: Train on what was known at this instant, as a study that is never promoted; None: on what is known now.
+        refused: Filled with classes whose checks failed, while the others are trained; None: the first ends all.
 
     Raises:
         KnowledgeTimeError: Nobody can say what was known at `as_of`.
         TrainingError: There is nothing to train on.
-        IntegrityError: A check failed; the run is kept, nothing of it is published.
+        IntegrityError: A check failed and `refused` is None; the run is kept, nothing of it is published.
         RegistryError: MLflow's store does not hold the published champion's version.
     """
     chosen = list(asset_types) or stored_asset_types(context.warehouse)
@@ -108,11 +113,17 @@ def train(
     if as_of is None:
         require_published_versions(context, registry, chosen)
         finish_interrupted(context, registry, chosen)
+    reports = []
     with store.start_run("walk-forward", tags=tags) as parent:
-        return [
-            context.tasks.run(f"train-{name}", _train_class, context, store, registry, parent, name, as_of)
-            for name in chosen
-        ]
+        for name in chosen:
+            try:
+                given = (context, store, registry, parent, name, as_of)
+                reports.append(context.tasks.run(f"train-{name}", _train_class, *given))
+            except IntegrityError as error:
+                if refused is None:
+                    raise
+                refused[name] = error
+    return reports
 
 
 def _train_class(

@@ -21,7 +21,7 @@ from flows.scheduled_rows import (
     trained,
 )
 from market.assets import ASSET_TYPES, AssetType
-from market.errors import ConfigError, TradeHitsError
+from market.errors import ConfigError, IntegrityError, TradeHitsError
 from market.signals import Confidence
 from warehouse.features import stored_asset_types
 
@@ -111,7 +111,10 @@ def monitor_models(context: Context, check_drift: bool, alert_threshold: float, 
 
 
 def retrain(context: Context, models: Sequence[AssetType], validation_window_days: int) -> Outcome:
-    """Ingest, features, walk-forward, audit, challenger, gate, champion, published record, and its backtest."""
+    """Ingest, features, walk-forward, audit, challenger, gate, champion, published record, and its backtest.
+
+    A class whose checks fail keeps its champion, and the others are trained all the same.
+    """
     from flows.backtest import BacktestQuestion, backtest
     from flows.features import features
     from flows.retrain import train
@@ -121,8 +124,11 @@ def retrain(context: Context, models: Sequence[AssetType], validation_window_day
     if not chosen:
         raise ConfigError("none of the models' classes has bars", remedy="ingest bars first, or ask for other models")
     features(context)
-    reports = train(context, chosen)
-    problems = list(read.problems)
+    refused: dict[AssetType, IntegrityError] = {}
+    reports = train(context, chosen, refused=refused)
+    if not reports:
+        raise next(iter(refused.values()))
+    problems = [*read.problems, *(f"{name}: not registered, {error.message}" for name, error in refused.items())]
     try:
         tested = backtest(context, BacktestQuestion(asset_types=tuple(one.asset_type for one in reports)))
     except TradeHitsError as error:  # the models are trained and judged; that is not lost for the want of a backtest

@@ -27,7 +27,7 @@ from flows.prefecting import PlainTasks
 from flows.progress import LogReporter, Reporter
 from flows.retrain import train
 from market.assets import AssetType
-from market.errors import BacktestError, ConfigError
+from market.errors import BacktestError, ConfigError, IntegrityError
 from registry.models import ModelRegistry
 from registry.store import RunStore
 from warehouse.champions import published_champions
@@ -54,6 +54,7 @@ class Day:
         trades: Of the backtest of the last seven days, all strategies and classes together.
         champions: Published champion of each class at the day's end.
         retrained: Whether this was the day of the weekly training.
+        refused: Classes whose new model did not pass its checks, and why: their champions stay.
         violations: Rules that did not hold at the day's end.
         seconds: How long the day took.
     """
@@ -67,6 +68,7 @@ class Day:
     trades: int
     champions: dict[AssetType, str]
     retrained: bool
+    refused: dict[AssetType, str]
     violations: tuple[Violation, ...]
     seconds: float
 
@@ -183,8 +185,9 @@ def _live(settings: Settings, day: date) -> Day:
     made_by = _champions(context)
     inference = predict(context)
     retrained = day.weekday() == SUNDAY
+    refused: dict[AssetType, IntegrityError] = {}
     if retrained:
-        train(_context(_at(settings, day, RETRAIN)))
+        train(_context(_at(settings, day, RETRAIN)), refused=refused)
     monitored = monitor(_context(_at(settings, day, MONITOR)))
     trades = _trades(_context(_at(settings, day, BACKTEST)))
     registry = ModelRegistry(RunStore(context.settings))
@@ -201,6 +204,7 @@ def _live(settings: Settings, day: date) -> Day:
         trades=trades,
         champions=_champions(context),
         retrained=retrained,
+        refused={name: error.message for name, error in refused.items()},
         violations=(*broken, *(Violation(f"monitoring failed: {name}", 1) for name in monitored.failed)),
         seconds=time.monotonic() - started,
     )

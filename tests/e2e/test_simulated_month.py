@@ -33,6 +33,8 @@ def test_thirty_days_with_weekends_and_a_holiday(tmp_path: Path, monkeypatch: py
         "2024-06-23",
         "2024-06-30",
     ]
+    # fifteen audits at a level of 1% each: a refusal by chance is no surprise, a third one is
+    assert sum(len(told["refused"]) for told in days.values()) <= 2
     # 6 symbols a class; the bars of Saturday, Sunday and of the holiday on the 19th are crypto's alone
     assert {day: told["predictions"] for day, told in days.items() if told["predictions"] != 18} == {
         **{f"2024-06-{day:02d}": 6 for day in (2, 3, 9, 10, 16, 17, 20, 23, 24, 30)},
