@@ -16,8 +16,12 @@ pytestmark = pytest.mark.timeout(600)
 TRADEHITS = Path(sys.executable).parent / "tradehits"
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
-SMALL = {"TRADEHITS__AUDIT__CANARY__TEST_ROWS": "400", "TRADEHITS__AUDIT__CANARY__DAYS": "200"}
-"""Canaries have tests of their own."""
+SMALL = {
+    "TRADEHITS__AUDIT__CANARY__TEST_ROWS": "400",
+    "TRADEHITS__AUDIT__CANARY__DAYS": "200",
+    "TRADEHITS__REPORTS__ENABLED": "false",
+}
+"""Canaries and Evidently's pages have tests of their own."""
 USER_QUERIES = [
     "SELECT * FROM `aialgotradehits.ml_models.v_pipeline_status`",
     """SELECT symbol, ROUND(up_probability * 100, 1) as up_pct, growth_score, trend_regime

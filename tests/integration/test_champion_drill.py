@@ -85,6 +85,7 @@ def drill(world: World, changes: int, threads: int) -> list[Looks]:
     return seen
 
 
+@pytest.mark.slow
 def test_four_changes_under_readers_never_show_a_mixture(world: World) -> None:
     seen = drill(world, changes=4, threads=2)
     assert [looks.mixed[:3] for looks in seen] == [[], [], []]

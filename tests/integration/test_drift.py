@@ -218,6 +218,7 @@ def test_a_second_run_writes_the_same_rows_again(world: World, clean: DriftFound
     assert world.distributions().drop("created_at").equals(rows.drop("created_at"))
 
 
+@pytest.mark.slow
 def test_a_kept_baseline_gives_what_a_new_one_gives(
     world: World, clean: DriftFound, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -290,6 +290,7 @@ def crash() -> None:
     raise market.CrashError
 
 
+@pytest.mark.slow
 def test_an_interruption_at_any_point_of_ingestion_and_features_leaves_what_a_second_run_completes(
     settings: Settings, interrupted: tuple[Path, pl.DataFrame, Warehouse], tmp_path: Path
 ) -> None:
